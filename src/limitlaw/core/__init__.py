@@ -1,0 +1,1 @@
+"""Records, outcomes, errors, references, keys and precision: what every room stands on."""

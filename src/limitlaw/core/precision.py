@@ -1,0 +1,54 @@
+"""Double precision without touching anybody's global settings."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from limitlaw.core.errors import PrecisionError
+
+_SENTENCE = (
+    "theory inside jit, vmap or grad needs 64-bit floats, and this traced value has dtype {dtype}: "
+    "call limitlaw.use_float64() before tracing"
+)
+
+
+def double_precision():
+    """Context in which JAX computes in float64; scoped to this thread."""
+    return jax.enable_x64(True)
+
+
+def use_float64() -> None:
+    """Switch JAX to float64 for the whole process.
+
+    Needed only for your own `jit`, `vmap` or `grad` around limitlaw; its verbs called from Python
+    open a scope of their own and leave the global setting alone.
+    """
+    jax.config.update("jax_enable_x64", True)
+
+
+def is_traced(value: Any) -> bool:
+    """True for a value that JAX is tracing."""
+    return isinstance(value, jax.core.Tracer)
+
+
+def any_traced(tree: Any) -> bool:
+    """True when some leaf of a pytree is being traced."""
+    return any(is_traced(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def number(value: Any) -> Any:
+    """Convert a field to a float64 NumPy array, which survives outside the float64 scope.
+
+    Traced values and placeholders of transformations pass unchanged.
+
+    Raises:
+        PrecisionError: a traced value is not float64.
+    """
+    if is_traced(value):
+        if value.dtype != np.float64:
+            raise PrecisionError(_SENTENCE.format(dtype=value.dtype))
+        return value
+    if isinstance(value, (jax.Array, np.ndarray, np.generic, float, int, list, tuple)):
+        return np.asarray(value, dtype=np.float64)
+    return value

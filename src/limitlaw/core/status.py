@@ -1,0 +1,40 @@
+"""How a solve ended, as sentences that say what happened and what to try."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Outcome of a solve; kept for each point of a study."""
+
+    CONVERGED = 0
+    STEP_LIMIT = 1
+    NOT_FINITE = 2
+    UNRESOLVED = 3
+    DIVERGED = 4
+
+    @property
+    def sentence(self) -> str:
+        """What happened, and what to try."""
+        return _SENTENCES[self]
+
+    @property
+    def trusted(self) -> bool:
+        """True when the numbers are the answer, an infinite one included."""
+        return self in (Status.CONVERGED, Status.DIVERGED)
+
+
+_SENTENCES = {
+    Status.CONVERGED: "converged",
+    Status.STEP_LIMIT: (
+        "the fixed point was not reached within the allowed steps; a larger penalty or a point further from the "
+        "interpolation threshold converges faster"
+    ),
+    Status.NOT_FINITE: (
+        "the iteration left the finite numbers; check for extreme strengths, ratios or a vanishing penalty"
+    ),
+    Status.UNRESOLVED: (
+        "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this error is "
+        "dominated by rare samples, so raise the penalty or lower the spike strength"
+    ),
+    Status.DIVERGED: "the quantity diverges here (zero penalty at the interpolation threshold): the value is inf",
+}

@@ -1,0 +1,56 @@
+"""What a model may be able to do, as small abstract classes.
+
+A model file states; it holds no solver loop. Capabilities are declared by inheritance and never
+overridden once implemented.
+"""
+
+import abc
+from collections.abc import Hashable
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+from jaxtyping import Array, PRNGKeyArray
+
+from limitlaw.core.reference import Reference, Standing
+
+
+class AbstractModel(eqx.Module):
+    """What is learned, by whom, from how much: frozen fields, numbers as float64 arrays."""
+
+    reference: ClassVar[Reference]
+    standing: ClassVar[Standing]
+    meanings: ClassVar[dict[str, str]]
+    """What each numeric field stands for, in a few words."""
+
+    @classmethod
+    @abc.abstractmethod
+    def example(cls) -> Self:
+        """A documented instance: the command line, checks and docs start from it."""
+
+
+class AbstractSolvable(AbstractModel):
+    """A model with an exact high-dimensional limit."""
+
+    @abc.abstractmethod
+    def plan(self, refinement: int = 0) -> Hashable:
+        """Branches and sizes that depend on values, chosen on the host.
+
+        Args:
+            refinement: 0 at first; each retry after an unresolved quadrature asks for a finer one.
+        """
+
+    @abc.abstractmethod
+    def system(self, plan: Any, dim: int | None) -> Any:
+        """The self-consistent equations, tabulated; `dim` asks for the leading finite-width term."""
+
+
+class AbstractSimulable(AbstractModel):
+    """A model that can be drawn at finite size and measured under the theory's names."""
+
+    @abc.abstractmethod
+    def sizes(self, dim: int, test_samples: int | None = None) -> Any:
+        """The only place where ratios become integers."""
+
+    @abc.abstractmethod
+    def replica(self, sizes: Any, key: PRNGKeyArray) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Draw, learn and measure once: (observables, order parameters)."""
