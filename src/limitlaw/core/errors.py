@@ -24,6 +24,10 @@ class InvalidInput(LimitlawError, ValueError):
         explanation = f" (it is {meaning})" if meaning else ""
         super().__init__(f"{owner}.{field} must be {allowed}, got {got}{explanation}")
 
+    def of(self, owner: str) -> "InvalidInput":
+        """The same mistake, told of the statement that the user wrote."""
+        return InvalidInput(owner, self.field, self.allowed, self.got, self.meaning)
+
     def __reduce__(self):
         return type(self), (self.owner, self.field, self.allowed, self.got, self.meaning)
 

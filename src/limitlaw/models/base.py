@@ -6,12 +6,25 @@ overridden once implemented.
 
 import abc
 from collections.abc import Hashable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 from jaxtyping import Array, PRNGKeyArray
 
+from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
+
+
+class Plan(NamedTuple):
+    """What must be known before tracing.
+
+    Attributes:
+        branch: which equations hold: endpoints (no step, zero penalty, ...) have their own.
+        nodes: quadrature nodes per latent direction; points of one batch share the largest.
+    """
+
+    branch: Hashable
+    nodes: int
 
 
 class AbstractModel(eqx.Module):
@@ -32,7 +45,7 @@ class AbstractSolvable(AbstractModel):
     """A model with an exact high-dimensional limit."""
 
     @abc.abstractmethod
-    def plan(self, refinement: int = 0) -> Hashable:
+    def plan(self, refinement: int = 0) -> Plan:
         """Branches and sizes that depend on values, chosen on the host.
 
         Args:
@@ -40,8 +53,9 @@ class AbstractSolvable(AbstractModel):
         """
 
     @abc.abstractmethod
-    def system(self, plan: Any, dim: int | None) -> Any:
-        """The self-consistent equations, tabulated; `dim` asks for the leading finite-width term."""
+    def limit(self, plan: Plan, dim: Any) -> Solution:
+        """Tabulate the equations, solve them, name the results; `dim` (or None) asks for the leading
+        finite-width term. Traceable; nothing is raised, failures are in the convergence record."""
 
 
 class AbstractSimulable(AbstractModel):

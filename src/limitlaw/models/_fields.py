@@ -1,0 +1,54 @@
+"""Checks of a statement's numbers: one sentence each, and traced values pass."""
+
+from typing import Any
+
+import numpy as np
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import is_traced
+
+
+def require_number(owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()) -> bool:
+    """Refuse what is no real array of the given shape; True when the values can be inspected."""
+    if not hasattr(value, "shape"):
+        raise InvalidInput(owner, field, "a number", repr(value), meaning)
+    if shape is not None and value.shape != shape:
+        raise InvalidInput(owner, field, f"of shape {shape}", f"shape {value.shape}", meaning)
+    if is_traced(value) or not isinstance(value, np.ndarray):
+        return False
+    if np.any(np.isnan(value)):
+        raise InvalidInput(owner, field, "a number", "nan", meaning)
+    return True
+
+
+def require_positive(owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()) -> None:
+    """Positive and finite, each entry."""
+    if require_number(owner, field, value, meaning, shape) and not np.all((value > 0) & np.isfinite(value)):
+        raise InvalidInput(owner, field, "positive and finite", _show(value), meaning)
+
+
+def require_nonnegative(owner: str, field: str, value: Any, meaning: str, infinite: bool = False) -> None:
+    """Zero or more; `infinite` lets inf through."""
+    if not require_number(owner, field, value, meaning):
+        return
+    if not np.all(value >= 0) or not (infinite or np.all(np.isfinite(value))):
+        allowed = "zero or more, or inf" if infinite else "zero or more, and finite"
+        raise InvalidInput(owner, field, allowed, _show(value), meaning)
+
+
+def require_finite(owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()) -> None:
+    """Finite, each entry."""
+    if require_number(owner, field, value, meaning, shape) and not np.all(np.isfinite(value)):
+        raise InvalidInput(owner, field, "finite", _show(value), meaning)
+
+
+def require_fractions(owner: str, field: str, value: Any, groups: int) -> None:
+    """Positive shares that sum to one."""
+    meaning = "the share of the neurons in each group"
+    require_positive(owner, field, value, meaning, (groups,))
+    if not is_traced(value) and isinstance(value, np.ndarray) and abs(np.sum(value) - 1) > 1e-9:
+        raise InvalidInput(owner, field, "a vector that sums to one", _show(value), meaning)
+
+
+def _show(value: np.ndarray) -> str:
+    return np.array2string(np.asarray(value), separator=", ", threshold=8)

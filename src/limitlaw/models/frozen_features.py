@@ -1,0 +1,174 @@
+"""Random features with given weights: the theory for one matrix, drawn or trained."""
+
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import is_traced, number
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.models._fields import require_finite, require_nonnegative, require_positive
+from limitlaw.models._groups import activation_field, activations_of, group_count
+from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
+from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
+from limitlaw.theory.conditional_features import FirstLayer
+from limitlaw.theory.frozen_bulks import DenseBulk, SpectralBulk, frozen_bulk
+from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
+
+
+class FrozenFeatures(AbstractRidgeFeatures):
+    """Ridge regression on features with given weights; only the data are averaged over.
+
+    Statement, errors and order parameters are those of `SpikedRandomFeatures`, with the rows' own
+    strengths, variances, spectrum and overlaps in place of their law, cross terms between spike, row
+    norms and teacher included. So one trained network gets its own prediction, at its own size.
+    `strength` u_kb is the mean of w . v_b over group k, and b_i = w_i - sum_b u_kb v_b.
+
+    Source: arXiv 2402.04980, Assumption 3.2 and the equations below it, for one group; several groups
+    and the cross terms are derived here and checked against trained networks.
+
+    Attributes:
+        weights: rows w_i, shape (features, dim).
+        teacher: w*, shape (dim,), of unit norm.
+        activation: one for all, or a tuple with one for each group.
+        target: law of the label given z = w* . x.
+        samples_per_dim: n/d.
+        penalty: lambda.
+        spike: orthonormal columns, shape (dim,) or (dim, spikes); None measures one direction, the
+            leading singular direction of the groups' mean rows.
+        group: labels 0..K-1 of the rows, shape (features,); None for one group.
+
+    Raises:
+        InvalidInput: shapes disagree, the teacher or the spikes are not normalised, a group is empty.
+    """
+
+    weights: Float[Array, "features dim"] = eqx.field(converter=number)
+    teacher: Float[Array, " dim"] = eqx.field(converter=number)
+    activation: AbstractActivation | tuple[AbstractActivation, ...] = eqx.field(converter=activation_field)
+    target: AbstractTarget = eqx.field(converter=as_target)
+    samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] = eqx.field(converter=number)
+    spike: Float[Array, "dim spikes"] | None = eqx.field(converter=number, default=None)
+    group: tuple[int, ...] | None = eqx.field(static=True, default=None, converter=lambda g: _labels(g))
+
+    reference: ClassVar[Reference] = ONE_STEP
+    standing: ClassVar[Standing] = Standing.REPLICA
+    meanings: ClassVar[dict[str, str]] = RATIOS | {
+        "weights": "the first layer's rows",
+        "teacher": "the unit vector w*",
+        "spike": "orthonormal spike directions",
+        "group": "the group of each row",
+    }
+
+    def __check_init__(self) -> None:
+        owner = type(self).__name__
+        require_finite(owner, "weights", self.weights, self.meanings["weights"], shape=None)
+        if self.weights.ndim != 2:
+            raise InvalidInput(owner, "weights", "of shape (features, dim)", f"shape {self.weights.shape}")
+        require_finite(owner, "teacher", self.teacher, self.meanings["teacher"], (self.weights.shape[1],))
+        require_positive(owner, "samples_per_dim", self.samples_per_dim, self.meanings["samples_per_dim"])
+        require_nonnegative(owner, "penalty", self.penalty, self.meanings["penalty"])
+        self._check_orthonormal("teacher", self.teacher)
+        if self.spike is not None:
+            if self.spike.ndim not in (1, 2) or self.spike.shape[0] != self.weights.shape[1]:
+                allowed = "of shape (dim,) or (dim, spikes)"
+                raise InvalidInput(owner, "spike", allowed, f"shape {self.spike.shape}", self.meanings["spike"])
+            require_finite(owner, "spike", self.spike, self.meanings["spike"], shape=None)
+            self._check_orthonormal("spike", self.spike)
+        self._check_groups()
+
+    def _check_orthonormal(self, field: str, columns: Any) -> None:
+        if is_traced(columns) or not isinstance(columns, np.ndarray):
+            return
+        matrix = columns.reshape(columns.shape[0], -1)
+        gap = np.max(np.abs(matrix.T @ matrix - np.eye(matrix.shape[1])))
+        if gap > 1e-8:
+            got = f"norm {np.linalg.norm(columns):g}" if matrix.shape[1] == 1 else f"a Gram off by {gap:.1e}"
+            raise InvalidInput(type(self).__name__, field, "orthonormal", got, self.meanings[field])
+
+    def _check_groups(self) -> None:
+        owner, labels = type(self).__name__, self.group
+        if labels is not None:
+            if len(labels) != self.weights.shape[0]:
+                allowed = f"one label for each of the {self.weights.shape[0]} rows"
+                raise InvalidInput(owner, "group", allowed, f"{len(labels)} labels", self.meanings["group"])
+            if set(labels) != set(range(max(labels) + 1)):
+                raise InvalidInput(owner, "group", "labels 0, 1, ..., K-1, none left out", sorted(set(labels)))
+        count = group_count(owner, self.activation, {})
+        if isinstance(self.activation, tuple) and count != self.groups:
+            raise InvalidInput(owner, "activation", f"one for each of the {self.groups} groups", f"{count}")
+
+    @classmethod
+    def example(cls) -> Self:
+        """A tanh network of 60 neurons and 80 inputs with a planted spike of strength 1.2."""
+        generator = np.random.default_rng(0)
+        rows = generator.standard_normal((60, 80))
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        spike, other = np.eye(80)[:2]
+        teacher = 0.8 * spike + 0.6 * other
+        return cls(rows + 1.2 * spike, teacher, Tanh(), SingleIndex(Sin()), 1.0, 0.1, spike=spike)
+
+    @property
+    def groups(self) -> int:
+        """Number K of groups."""
+        return 1 if self.group is None else max(self.group) + 1
+
+    @property
+    def width_per_dim(self) -> float:
+        """p/d."""
+        return self.weights.shape[0] / self.weights.shape[1]
+
+    def members(self) -> Float[Array, "groups features"]:
+        """Indicator of each group over the rows."""
+        labels = np.zeros(self.weights.shape[0]) if self.group is None else np.asarray(self.group)
+        return jnp.asarray((labels[None, :] == np.arange(self.groups)[:, None]).astype(np.float64))
+
+    def spikes(self) -> Float[Array, "dim spikes"]:
+        """Spike directions as columns, given or measured."""
+        if self.spike is not None:
+            spike = jnp.asarray(self.spike)
+            return spike.reshape(spike.shape[0], -1)
+        members = self.members()
+        means = members @ jnp.asarray(self.weights) / jnp.sqrt(jnp.sum(members, axis=1, keepdims=True))
+        # Right singular direction through the small Gram matrix over groups.
+        leading = jnp.linalg.eigh(means @ means.T)[1][:, -1] @ means
+        return (leading / jnp.linalg.norm(leading))[:, None]
+
+    def strengths(self) -> Float[Array, "groups spikes"]:
+        """u_kb, the mean of w . v_b over each group."""
+        members = self.members()
+        return members @ (jnp.asarray(self.weights) @ self.spikes()) / jnp.sum(members, axis=1, keepdims=True)
+
+    def _bulk_matrix(self) -> Float[Array, "features dim"]:
+        return jnp.asarray(self.weights) - self.members().T @ self.strengths() @ self.spikes().T
+
+    def _given_rows(self) -> Any:
+        return (self.weights, self.spike)
+
+    def problem(self) -> RidgeProblem:
+        bulk, members, spikes = self._bulk_matrix(), self.members(), self.spikes()
+        variances = members @ jnp.sum(bulk**2, axis=1) / jnp.sum(members, axis=1)
+        first_layer = FirstLayer(
+            activations_of(self.activation, self.groups),
+            self.strengths(),
+            variances,
+            jnp.zeros(self.groups),
+            fluctuating_norms=True,
+        )
+        ratio = jnp.asarray(self.samples_per_dim) / self.width_per_dim
+        return RidgeProblem(first_layer, self.target, spikes.T @ jnp.asarray(self.teacher), ratio, self.penalty)
+
+    def bulk_rows(self, dim: Any, dense: bool) -> SpectralBulk | DenseBulk:
+        spikes, teacher = self.spikes(), jnp.asarray(self.teacher)
+        rest = teacher - spikes @ (spikes.T @ teacher)
+        norm = self.problem().orthogonal
+        orthogonal = jnp.where(norm > 0, rest / jnp.where(norm > 0, norm, 1.0), 0.0)
+        return frozen_bulk(self._bulk_matrix(), spikes, orthogonal, self.members(), dense or self.groups > 1)
+
+
+def _labels(group: Int[np.ndarray, " features"] | Any | None) -> tuple[int, ...] | None:
+    return None if group is None else tuple(int(label) for label in np.asarray(group).ravel())

@@ -1,0 +1,99 @@
+"""Random features: a two-layer network whose first layer is left at its initialisation."""
+
+from typing import Any, ClassVar, Literal, Self
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import number
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.models._groups import activation_field
+from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
+from limitlaw.models.spiked_random_features import RATIOS, SpikedRandomFeatures
+from limitlaw.theory.bulks import IsotropicBulk
+from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
+from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
+
+
+class RandomFeatures(AbstractRidgeFeatures):
+    """Ridge regression on sigma(w_i . x + t) with isotropic random rows and no spike.
+
+    Normalisations, errors and order parameters are those of `SpikedRandomFeatures` at strength 0, where
+    `spike_overlap` vanishes and the whole teacher lies in the bulk. For n, p proportional to d only the
+    linear part of the target can be learned: the test error stays above E g^2 - (E z g)^2 + noise.
+
+    Source: arXiv 1908.05355 (Theorem 2, regression) and arXiv 2002.09339 (replica); here as the case
+    without spike of arXiv 2402.04980, Result 3.3.
+
+    Attributes:
+        activation: one for all groups, or a tuple with one for each.
+        target: law of the label given z = w* . x.
+        samples_per_dim: n/d.
+        width_per_dim: p/d.
+        penalty: lambda in sum (y - f)^2 + lambda |a|^2.
+        bulk_variance: c, squared norm of a row, shape () or (groups,).
+        fraction: share of the neurons in each group; None for equal shares.
+        shift: bias t, shape () or (groups,).
+        rows: "spherical" or "gaussian".
+
+    Raises:
+        InvalidInput: as `SpikedRandomFeatures`.
+    """
+
+    activation: AbstractActivation | tuple[AbstractActivation, ...] = eqx.field(converter=activation_field)
+    target: AbstractTarget = eqx.field(converter=as_target)
+    samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    width_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] = eqx.field(converter=number)
+    bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
+    fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
+    shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
+    rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
+
+    reference: ClassVar[Reference] = Reference(
+        authors=("Mei", "Montanari"),
+        title="The generalization error of random features regression: Precise asymptotics and double descent curve",
+        year=2019,
+        arxiv="1908.05355",
+        equations={"ridge limit": "Theorem 2"},
+    )
+    standing: ClassVar[Standing] = Standing.PROVED
+    meanings: ClassVar[dict[str, str]] = RATIOS | {
+        "bulk_variance": "c, the mean squared norm of a row",
+        "fraction": "the share of the neurons in each group",
+        "shift": "t, the bias of each neuron",
+    }
+
+    def __check_init__(self) -> None:
+        try:
+            self.spiked()
+        except InvalidInput as mistake:
+            raise mistake.of(type(self).__name__) from None
+
+    @classmethod
+    def example(cls) -> Self:
+        """A ReLU network with as many neurons as inputs and a sine teacher."""
+        return cls(ReLU(), SingleIndex(Sin()), 2.0, 1.0, 0.01)
+
+    def spiked(self) -> SpikedRandomFeatures:
+        """The same problem as spiked random features of strength 0."""
+        return SpikedRandomFeatures(
+            self.activation,
+            self.target,
+            self.samples_per_dim,
+            self.width_per_dim,
+            self.penalty,
+            strength=0.0,
+            alignment=0.0,
+            bulk_variance=self.bulk_variance,
+            fraction=self.fraction,
+            shift=self.shift,
+            rows=self.rows,
+        )
+
+    def problem(self) -> RidgeProblem:
+        return self.spiked().problem()
+
+    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
+        return self.spiked().bulk_rows(dim, dense)

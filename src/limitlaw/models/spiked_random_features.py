@@ -1,0 +1,171 @@
+"""Random features whose rows share a few planted directions (spiked random features)."""
+
+from typing import Any, ClassVar, Literal, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import is_traced, number
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.models._fields import (
+    require_finite,
+    require_fractions,
+    require_nonnegative,
+    require_positive,
+)
+from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
+from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
+from limitlaw.theory.bulks import IsotropicBulk
+from limitlaw.theory.conditional_features import FirstLayer
+from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
+
+ONE_STEP = Reference(
+    authors=("Cui", "Pesce", "Dandi", "Krzakala", "Lu", "Zdeborová", "Loureiro"),
+    title="Asymptotics of feature learning in two-layer networks after one gradient-step",
+    year=2024,
+    arxiv="2402.04980",
+    equations={
+        "features given the latent": "Result 3.2",
+        "ridge equations, one group and one spike": "Result 3.3",
+        "groups, several spikes": "derived here by the same steps; checked by simulation",
+    },
+)
+
+RATIOS = {
+    "samples_per_dim": "n/d, training samples per input dimension",
+    "width_per_dim": "p/d, neurons per input dimension",
+    "penalty": "lambda in sum (y - f)^2 + lambda |a|^2",
+}
+"""Meanings of the fields that all ridge models share."""
+
+
+class SpikedRandomFeatures(AbstractRidgeFeatures):
+    r"""Ridge regression on features sigma(w_i . x + t) whose weights share s planted directions.
+
+    Inputs x are N(0, 1_d). Neuron i of group k has w_i = sum_b u_kb v_b + b_i with orthonormal v_b and
+    independent isotropic rows b_i, |b_i|^2 = c_k (`rows="spherical"`) or b_i ~ N(0, c_k 1_d / d)
+    (`rows="gaussian"`; the two differ at leading order wherever dc0/dc matters). The network is
+    f(x) = p^(-1/2) sum_i a_i sigma_k(w_i . x + t_k); its readout a minimises
+    sum_mu (y_mu - f(x_mu))^2 + penalty |a|^2 over n samples; labels follow `target` at z = w* . x, |w*| = 1.
+    `test_error` is E (y - f)^2 on a fresh sample, label noise included; `train_error` the same mean over the
+    training set, without penalty.
+
+    Map to arXiv 2402.04980: samples_per_dim alpha, width_per_dim beta (p/d), strength r, alignment gamma,
+    bulk_variance c, penalty lambda (the paper's own; our square loss has 1/2 on both terms alike).
+
+    Attributes:
+        activation: one for all groups, or a tuple with one for each.
+        target: law of the label given z, label noise included.
+        samples_per_dim: n/d.
+        width_per_dim: p/d.
+        penalty: lambda >= 0; 0 is the ridgeless limit.
+        strength: u, shape (), (groups,) or (groups, spikes).
+        alignment: v_b . w*, shape () or (spikes,); its norm is at most 1.
+        bulk_variance: c, shape () or (groups,).
+        fraction: share of the neurons in each group; None for equal shares.
+        shift: bias t, shape () or (groups,).
+        rows: "spherical" or "gaussian".
+
+    Raises:
+        InvalidInput: a ratio is not positive, fractions do not sum to one, |alignment| > 1, shapes disagree.
+    """
+
+    activation: AbstractActivation | tuple[AbstractActivation, ...] = eqx.field(converter=activation_field)
+    target: AbstractTarget = eqx.field(converter=as_target)
+    samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    width_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] = eqx.field(converter=number)
+    strength: Float[Array, "..."] = eqx.field(converter=number)
+    alignment: Float[Array, "..."] = eqx.field(converter=number)
+    bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
+    fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
+    shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
+    rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
+
+    reference: ClassVar[Reference] = ONE_STEP
+    standing: ClassVar[Standing] = Standing.REPLICA
+    meanings: ClassVar[dict[str, str]] = RATIOS | {
+        "strength": "u, the rows' component along each spike",
+        "alignment": "gamma, the teacher's projection on each spike",
+        "bulk_variance": "c, the mean squared norm of a row outside the spikes",
+        "fraction": "the share of the neurons in each group",
+        "shift": "t, the bias of each neuron",
+    }
+
+    def __check_init__(self) -> None:
+        owner, groups = type(self).__name__, self.groups
+        for field in ("samples_per_dim", "width_per_dim"):
+            require_positive(owner, field, getattr(self, field), self.meanings[field])
+        require_nonnegative(owner, "penalty", self.penalty, self.meanings["penalty"])
+        require_finite(owner, "strength", self.strength, self.meanings["strength"], shape=None)
+        require_finite(owner, "shift", self.shift, self.meanings["shift"], shape=None)
+        require_positive(owner, "bulk_variance", self.bulk_variance, self.meanings["bulk_variance"], shape=None)
+        for field in ("bulk_variance", "shift"):
+            _at_most_rank(owner, field, getattr(self, field), 1, "() or (groups,)")
+        _at_most_rank(owner, "strength", self.strength, 2, "(), (groups,) or (groups, spikes)")
+        if self.fraction is not None:
+            require_fractions(owner, "fraction", self.fraction, groups)
+        self._check_alignment()
+        if self.rows not in ("spherical", "gaussian"):
+            raise InvalidInput(owner, "rows", '"spherical" or "gaussian"', repr(self.rows), "the law of the bulk rows")
+
+    def _check_alignment(self) -> None:
+        owner, meaning = type(self).__name__, self.meanings["alignment"]
+        _at_most_rank(owner, "alignment", self.alignment, 1, "() or (spikes,)")
+        require_finite(owner, "alignment", self.alignment, meaning, shape=None)
+        spikes = self.strength.shape[1] if self.strength.ndim == 2 else 1
+        if int(np.prod(self.alignment.shape)) != spikes:
+            raise InvalidInput(
+                owner, "alignment", f"one value for each of the {spikes} spikes of `strength`",
+                f"shape {self.alignment.shape}", meaning,
+            )  # fmt: skip
+        if not is_traced(self.alignment) and isinstance(self.alignment, np.ndarray):
+            norm = float(np.linalg.norm(self.alignment))
+            if norm > 1 + 1e-12:
+                raise InvalidInput(owner, "alignment", "of norm at most 1", f"norm {norm:g}", meaning)
+
+    @classmethod
+    def example(cls) -> Self:
+        """A tanh network of one group, one spike of strength 1.2 at overlap 0.8 with a sine teacher."""
+        return cls(Tanh(), SingleIndex(Sin()), 1.0, 1.0, 0.1, strength=1.2, alignment=0.8)
+
+    @property
+    def groups(self) -> int:
+        """Number K of neuron groups."""
+        fields = ("strength", "bulk_variance", "fraction", "shift")
+        return group_count(type(self).__name__, self.activation, {name: getattr(self, name) for name in fields})
+
+    def problem(self) -> RidgeProblem:
+        groups = self.groups
+        strength = jnp.asarray(self.strength)
+        strength = strength if strength.ndim == 2 else per_group(strength, groups)[:, None]
+        first_layer = FirstLayer(
+            activations_of(self.activation, groups),
+            strength,
+            per_group(self.bulk_variance, groups),
+            per_group(self.shift, groups),
+            fluctuating_norms=self.rows == "gaussian",
+        )
+        ratio = jnp.asarray(self.samples_per_dim) / jnp.asarray(self.width_per_dim)
+        return RidgeProblem(first_layer, self.target, jnp.atleast_1d(jnp.asarray(self.alignment)), ratio, self.penalty)
+
+    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
+        groups = self.groups
+        inverse_width = 0.0 if dim is None else 1.0 / (jnp.asarray(self.width_per_dim) * dim)
+        return IsotropicBulk(
+            jnp.asarray(fractions_of(self.fraction, groups)),
+            per_group(self.bulk_variance, groups),
+            jnp.asarray(self.width_per_dim),
+            jnp.asarray(inverse_width),
+            spikes=self.strength.shape[1] if self.strength.ndim == 2 else 1,
+            fluctuating_norms=self.rows == "gaussian",
+        )
+
+
+def _at_most_rank(owner: str, field: str, value: Any, rank: int, allowed: str) -> None:
+    if value.ndim > rank:
+        raise InvalidInput(owner, field, f"of shape {allowed}", f"shape {value.shape}")

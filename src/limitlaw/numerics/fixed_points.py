@@ -1,0 +1,132 @@
+"""Fixed points of small systems: damped sweeps to come near, Newton for the last digits.
+
+The stopping rule looks at the residual (the relative change under one undamped sweep), never at the
+size of a step. Derivatives go through the implicit function theorem, by `jax.lax.custom_root`.
+"""
+
+import abc
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from limitlaw.core.status import Status
+from limitlaw.numerics.small_matrices import solve
+
+
+class AbstractSystem(eqx.Module):
+    """Equations `state = step(state)` for a vector of unknowns, tabulated."""
+
+    @abc.abstractmethod
+    def start(self) -> Float[Array, " unknowns"]:
+        """A state from which damped sweeps reach the solution."""
+
+    @abc.abstractmethod
+    def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
+        """One undamped sweep."""
+
+    @abc.abstractmethod
+    def scale(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
+        """The size against which a change of each unknown is judged, positive."""
+
+
+class FixedPoint(NamedTuple):
+    """A state, and how far it can be trusted."""
+
+    state: Float[Array, " unknowns"]
+    status: Int[Array, ""]
+    residual: Float[Array, ""]
+    steps: Int[Array, ""]
+
+
+class _Progress(NamedTuple):
+    state: Float[Array, " unknowns"]
+    change: Float[Array, " unknowns"]
+    residual: Float[Array, ""]
+    steps: Int[Array, ""]
+    stalled: Bool[Array, ""]
+
+
+SWEEPS, NEWTON_STEPS = 3000, 60
+NEAR, TOLERANCE, ACCEPTED = 1e-3, 1e-13, 1e-10
+_DAMPING = 0.5
+
+
+def fixed_point(system: AbstractSystem) -> FixedPoint:
+    """Solve a system; the state is differentiable in everything the system holds.
+
+    Newton is tried down to a residual of 1e-13, and a state is called converged at 1e-10.
+
+    Returns:
+        The state with its residual, count of sweeps and Newton steps, and a `Status` code. Nothing is
+        raised here: the caller decides what an unconverged state is worth.
+    """
+
+    def residual_of(state):
+        return (system.step(state) - state) / system.scale(jax.lax.stop_gradient(state))
+
+    def find(_, start):
+        progress = _newton(system, _sweep(system, start))
+        return progress.state, (progress.residual, progress.steps)
+
+    state, (residual, steps) = jax.lax.custom_root(
+        residual_of, system.start(), find, _solve_tangent, has_aux=True
+    )
+    residual, steps = jax.lax.stop_gradient((residual, steps))
+    return FixedPoint(state, _judge(state, residual), residual, steps)
+
+
+def _solve_tangent(linear, right):
+    return solve(jax.jacobian(linear)(right), right)
+
+
+def _judge(state, residual) -> Int[Array, ""]:
+    finite = jnp.isfinite(residual) & jnp.all(jnp.isfinite(state))
+    reached = jnp.where(residual <= ACCEPTED, Status.CONVERGED, Status.STEP_LIMIT)
+    return jnp.where(finite, reached, Status.NOT_FINITE)
+
+
+def _measure(system: AbstractSystem, state, steps) -> _Progress:
+    change = system.step(state) - state
+    residual = jnp.max(jnp.abs(change) / system.scale(state))
+    return _Progress(state, change, residual, steps, jnp.asarray(False))
+
+
+def _sweep(system: AbstractSystem, start) -> _Progress:
+    def unfinished(progress: _Progress) -> Bool[Array, ""]:
+        return (progress.residual > NEAR) & (progress.steps < SWEEPS)
+
+    def sweep(progress: _Progress) -> _Progress:
+        return _measure(system, progress.state + _DAMPING * progress.change, progress.steps + 1)
+
+    return jax.lax.while_loop(unfinished, sweep, _measure(system, start, jnp.asarray(0)))
+
+
+def _newton(system: AbstractSystem, near: _Progress) -> _Progress:
+    limit = near.steps + NEWTON_STEPS
+
+    def unfinished(progress: _Progress) -> Bool[Array, ""]:
+        return (progress.residual > TOLERANCE) & (progress.steps < limit) & ~progress.stalled
+
+    def newton(progress: _Progress) -> _Progress:
+        tried = _measure(system, progress.state - _newton_step(system, progress), progress.steps + 1)
+        better = tried.residual < progress.residual
+        # At roundoff no step improves any more; far from the solution a damped sweep does.
+        stalled = ~better & (progress.residual < ACCEPTED)
+        swept = _measure(system, progress.state + _DAMPING * progress.change, progress.steps + 1)
+        chosen = _choose(better, tried, swept)
+        return _choose(stalled, progress._replace(stalled=jnp.asarray(True)), chosen)
+
+    return jax.lax.while_loop(unfinished, newton, near)
+
+
+def _newton_step(system: AbstractSystem, progress: _Progress) -> Float[Array, " unknowns"]:
+    scale = system.scale(progress.state)
+    jacobian = jax.jacfwd(lambda x: (system.step(scale * x) - scale * x) / scale)(progress.state / scale)
+    return scale * solve(jacobian, progress.change / scale)
+
+
+def _choose(condition, first: _Progress, second: _Progress) -> _Progress:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)

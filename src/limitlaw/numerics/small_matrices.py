@@ -1,0 +1,65 @@
+"""Linear algebra for the few-by-few matrices of order parameters.
+
+Overlaps are matrices over neuron groups, solved for at every sweep of every point of a study. Up to
+three by three a closed form beats a call into LAPACK for each of them, and works for complex entries.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Inexact
+
+
+def inverse(matrix: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
+    """Inverse; by cofactors up to 3 x 3."""
+    size = matrix.shape[-1]
+    if size > 3:
+        return jnp.linalg.inv(matrix)
+    adjugate = _adjugate(matrix, size)
+    return adjugate / jnp.sum(matrix[0] * adjugate[:, 0])
+
+
+def _adjugate(matrix: Inexact[Array, "n n"], size: int) -> Inexact[Array, "n n"]:
+    if size == 1:
+        return jnp.ones_like(matrix)
+    if size == 2:
+        (a, b), (c, d) = matrix
+        return jnp.array([[d, -b], [-c, a]])
+    first, second, third = matrix
+    return jnp.stack([jnp.cross(second, third), jnp.cross(third, first), jnp.cross(first, second)], axis=1)
+
+
+def solve(matrix: Inexact[Array, "n n"], right: Inexact[Array, " n"]) -> Inexact[Array, " n"]:
+    """Solution of `matrix x = right`; by cofactors up to 3 x 3."""
+    if matrix.shape[-1] > 3:
+        return jnp.linalg.solve(matrix, right)
+    return inverse(matrix) @ right
+
+
+def solve_degenerate(
+    matrix: Float[Array, "n n"], right: Float[Array, " n"], scale: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """Minimum-norm solution of a symmetric, positive semidefinite and possibly singular system.
+
+    Directions whose eigenvalue is below roundoff of the natural `scale` of each entry carry no
+    information and are left out; what depends on the solution through `matrix` alone has the right
+    derivatives to all orders.
+
+    Args:
+        matrix: symmetric, with `right` in its range up to roundoff.
+        right: right-hand side.
+        scale: size that diagonal entries would have without degeneracy, positive.
+    """
+    root = jax.lax.stop_gradient(jnp.sqrt(scale))
+    scaled = matrix / (root[:, None] * root[None, :])
+    fixed = jax.lax.stop_gradient(scaled)
+    values, vectors = jnp.linalg.eigh(fixed)
+    kept = values > _ROUNDOFF
+    weights = jnp.where(kept, 1.0 / jnp.where(kept, values, 1.0), 0.0)
+    pseudo = (vectors * weights) @ vectors.T
+    solution = jax.lax.custom_linear_solve(
+        lambda x: scaled @ x, right / root, solve=lambda _, b: pseudo @ b, symmetric=True
+    )
+    return solution / root
+
+
+_ROUNDOFF = 1e-12

@@ -1,0 +1,68 @@
+"""What one giant gradient step makes of the first layer: spike, alignment, bulk variance.
+
+For an odd activation the gradient averaged over the part of it that is linear in the initial row is a
+common direction, the spike, along sum_mu y_mu x_mu; the rest is noise that widens the bulk
+(arXiv 2402.04980, Result 3.1).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from limitlaw.vocabulary.activations import AbstractActivation, Activation
+from limitlaw.vocabulary.targets import AbstractTarget
+
+
+class StepScalars(NamedTuple):
+    """Gaussian averages that the step sees, z ~ N(0, 1).
+
+    Attributes:
+        slope: mu_1 = E sigma'(z).
+        slope_variance: s^2 = E sigma'(z)^2 - mu_1^2.
+        target_slope: mu_1* = E z y.
+        target_power: E y^2, label noise included.
+    """
+
+    slope: Float[Array, ""]
+    slope_variance: Float[Array, ""]
+    target_slope: Float[Array, ""]
+    target_power: Float[Array, ""]
+
+
+class SteppedRows(NamedTuple):
+    """First layer after the step, isotropic mapping.
+
+    Attributes:
+        strength: r_k = v_k step_size mu_1 nu.
+        alignment: gamma = mu_1*/nu, with nu^2 = mu_1*^2 + E y^2 / step_samples_per_dim.
+        bulk_variance: c_k = 1 + step_size^2 v_k^2 s^2 E y^2 / step_samples_per_dim.
+    """
+
+    strength: Float[Array, " groups"]
+    alignment: Float[Array, ""]
+    bulk_variance: Float[Array, " groups"]
+
+
+def step_scalars(activation: AbstractActivation, target: AbstractTarget) -> StepScalars:
+    """Averages of the activation's slope and of the label over a standard Gaussian."""
+    zero, one = jnp.asarray(0.0), jnp.asarray(1.0)
+    slope = Activation(activation.derivative, kinks=activation.kinks).moments(zero, one)
+    label = target.moments(zero, one)
+    return StepScalars(slope.mean, slope.second - slope.mean**2, label.first, label.second)
+
+
+def stepped_rows(
+    scalars: StepScalars,
+    step_size: Float[Array, ""],
+    step_samples_per_dim: Float[Array, ""],
+    readout: Float[Array, " groups"],
+) -> SteppedRows:
+    """Rows after the step; an infinite batch is the limit, an empty one leaves the rows as they were."""
+    stepped = step_samples_per_dim > 0
+    noise = jnp.where(stepped, scalars.target_power / jnp.where(stepped, step_samples_per_dim, 1.0), 0.0)
+    square = scalars.target_slope**2 + noise
+    norm = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    rate = jnp.where(stepped, step_size, 0.0) * readout
+    alignment = jnp.where(stepped & (norm > 0), scalars.target_slope / jnp.where(norm > 0, norm, 1.0), 0.0)
+    return SteppedRows(rate * scalars.slope * norm, alignment, 1 + rate**2 * scalars.slope_variance * noise)
