@@ -70,25 +70,10 @@ class RidgeProblem(eqx.Module):
         )
 
 
-def latent_nodes(first_layer: FirstLayer, refinement: int) -> int:
-    """Nodes per latent direction, in buckets, for the sharpest variation of the group functions.
-
-    Along the latent a neuron's response varies on the scale of its bulk (kinked activations) or of
-    its own unit scale (smooth ones), over its strength.
-    """
-    if any_traced((first_layer.strengths, first_layer.variances)):
-        needed = 201.0
-    else:
-        strength = np.max(np.linalg.norm(np.asarray(first_layer.strengths), axis=1))
-        smooth = not any(activation.kinks for activation in first_layer.activations)
-        width = np.sqrt(np.min(np.asarray(first_layer.variances)))
-        needed = 68.0 * max(1.0, strength / (max(width, 1.0) if smooth else width))
-    buckets = (81, 161, 241, 321, 481, 641, 961, 1281)
-    spikes = first_layer.strengths.shape[1]
-    if spikes > 1:
-        buckets, needed = (49, 65, 81, 113, 161), needed * 0.7
-    first = next((i for i, size in enumerate(buckets) if size >= needed), len(buckets) - 1)
-    return buckets[min(first + 2 * refinement, len(buckets) - 1)]
+# Quadrature nodes per latent direction, first try and refinements; the solution's own error estimate
+# decides whether a finer rule is needed.
+_NODES_ONE_SPIKE = (121, 361, 1081)
+_NODES_MORE_SPIKES = (49, 81, 129)
 
 
 class AbstractRidgeFeatures(AbstractSolvable):
@@ -100,6 +85,10 @@ class AbstractRidgeFeatures(AbstractSolvable):
     the rows' norms fluctuate.
     """
 
+    penalty: eqx.AbstractVar[Float[Array, ""]]
+    samples_per_dim: eqx.AbstractVar[Float[Array, ""]]
+    width_per_dim: eqx.AbstractVar[Any]
+
     @abc.abstractmethod
     def problem(self) -> RidgeProblem:
         """First layer, teacher and ratios."""
@@ -108,12 +97,25 @@ class AbstractRidgeFeatures(AbstractSolvable):
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractBulk:
         """Law of the rows outside the spikes; `dim` asks for the leading finite-width term."""
 
+    @property
+    @abc.abstractmethod
+    def spike_count(self) -> int:
+        """Number s of spike directions."""
+
     def plan(self, refinement: int = 0) -> Plan:
-        with double_precision():
-            problem = self.problem()
-            return Plan(
-                (_endpoint(problem), any_traced(self._given_rows())), latent_nodes(problem.first_layer, refinement)
-            )
+        sizes = _NODES_ONE_SPIKE if self.spike_count == 1 else _NODES_MORE_SPIKES
+        # Inside a transformation nothing can be refined afterwards.
+        refinement = 1 if any_traced(self) else refinement
+        return Plan((self._endpoint(), any_traced(self._given_rows())), sizes[min(refinement, len(sizes) - 1)])
+
+    def _endpoint(self) -> Endpoint:
+        """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
+        if any_traced((self.penalty, self.samples_per_dim, self.width_per_dim)) or self.penalty > 0:
+            return "interior"
+        ratio = float(self.samples_per_dim / self.width_per_dim)
+        if abs(ratio - 1) < 1e-12:
+            return "threshold"
+        return "under" if ratio > 1 else "over"
 
     def _given_rows(self) -> Any:
         """Rows given as numbers; only models with frozen weights have any."""
@@ -184,16 +186,6 @@ class AbstractRidgeFeatures(AbstractSolvable):
             unused = jnp.zeros(len(nodes))
             tables = problem.tables_at(Latent(nodes, unused, unused))
             return np.asarray(function(tables, _readout_of(solution))).reshape(shape)
-
-
-def _endpoint(problem: RidgeProblem) -> Endpoint:
-    """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
-    if any_traced((problem.penalty, problem.samples_per_feature)) or float(problem.penalty) > 0:
-        return "interior"
-    ratio = float(problem.samples_per_feature)
-    if abs(ratio - 1) < 1e-12:
-        return "threshold"
-    return "under" if ratio > 1 else "over"
 
 
 def _name(result: RidgeLimit, spikes: int, fluctuating_norms: bool, standing: Standing) -> Solution:

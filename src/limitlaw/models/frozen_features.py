@@ -149,6 +149,10 @@ class FrozenFeatures(AbstractRidgeFeatures):
     def _given_rows(self) -> Any:
         return (self.weights, self.spike)
 
+    @property
+    def spike_count(self) -> int:
+        return 1 if self.spike is None or self.spike.ndim == 1 else self.spike.shape[1]
+
     def problem(self) -> RidgeProblem:
         bulk, members, spikes = self._bulk_matrix(), self.members(), self.spikes()
         variances = members @ jnp.sum(bulk**2, axis=1) / jnp.sum(members, axis=1)

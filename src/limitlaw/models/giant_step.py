@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -138,6 +139,10 @@ class GiantStep(AbstractRidgeFeatures):
             fraction=self.readout_fraction,
         )
 
+    @property
+    def spike_count(self) -> int:
+        return 1
+
     def problem(self) -> RidgeProblem:
         return self.spiked().problem()
 
@@ -158,7 +163,7 @@ class GiantStep(AbstractRidgeFeatures):
 
 def _require_odd(owner: str, activation: AbstractActivation) -> None:
     meaning = "the nonlinearity of the network"
-    with double_precision():
+    with jax.ensure_compile_time_eval(), double_precision():
         points = jnp.linspace(0.05, 5.0, 100)
         even = np.max(np.abs(np.asarray(activation(points) + activation(-points))))
         size = np.max(np.abs(np.asarray(activation(points))))

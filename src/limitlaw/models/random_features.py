@@ -92,6 +92,10 @@ class RandomFeatures(AbstractRidgeFeatures):
             rows=self.rows,
         )
 
+    @property
+    def spike_count(self) -> int:
+        return 1
+
     def problem(self) -> RidgeProblem:
         return self.spiked().problem()
 

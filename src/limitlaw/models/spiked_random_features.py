@@ -117,7 +117,7 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         owner, meaning = type(self).__name__, self.meanings["alignment"]
         _at_most_rank(owner, "alignment", self.alignment, 1, "() or (spikes,)")
         require_finite(owner, "alignment", self.alignment, meaning, shape=None)
-        spikes = self.strength.shape[1] if self.strength.ndim == 2 else 1
+        spikes = self.spike_count
         if int(np.prod(self.alignment.shape)) != spikes:
             raise InvalidInput(
                 owner, "alignment", f"one value for each of the {spikes} spikes of `strength`",
@@ -138,6 +138,10 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         """Number K of neuron groups."""
         fields = ("strength", "bulk_variance", "fraction", "shift")
         return group_count(type(self).__name__, self.activation, {name: getattr(self, name) for name in fields})
+
+    @property
+    def spike_count(self) -> int:
+        return self.strength.shape[1] if self.strength.ndim == 2 else 1
 
     def problem(self) -> RidgeProblem:
         groups = self.groups
@@ -161,7 +165,7 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
             per_group(self.bulk_variance, groups),
             jnp.asarray(self.width_per_dim),
             jnp.asarray(inverse_width),
-            spikes=self.strength.shape[1] if self.strength.ndim == 2 else 1,
+            spikes=self.spike_count,
             fluctuating_norms=self.rows == "gaussian",
         )
 

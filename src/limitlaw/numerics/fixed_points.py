@@ -69,13 +69,14 @@ def fixed_point(system: AbstractSystem) -> FixedPoint:
 
     def find(_, start):
         progress = _newton(system, _sweep(system, start))
-        return progress.state, (progress.residual, progress.steps)
+        # custom_root wants real auxiliary values; counts are exact in floats.
+        return progress.state, (progress.residual, progress.steps.astype(progress.residual.dtype))
 
     state, (residual, steps) = jax.lax.custom_root(
         residual_of, system.start(), find, _solve_tangent, has_aux=True
     )
     residual, steps = jax.lax.stop_gradient((residual, steps))
-    return FixedPoint(state, _judge(state, residual), residual, steps)
+    return FixedPoint(state, _judge(state, residual), residual, steps.astype(int))
 
 
 def _solve_tangent(linear, right):
