@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-_REACH = 8.5
+from limitlaw.numerics.quadrature import REACH, gauss_legendre, gaussian_trapezoid, on_panels
+
 _PANEL_ORDER = 16
 
 
@@ -44,8 +45,7 @@ def latent_rule(
 
 
 def _trapezoid(count: int) -> tuple[Array, Array, Array]:
-    nodes = np.linspace(-_REACH, _REACH, count)
-    weights = np.exp(-(nodes**2) / 2) / np.sqrt(2 * np.pi) * (nodes[1] - nodes[0])
+    nodes, weights = gaussian_trapezoid(count)
     coarse = np.where(np.arange(count) % 2 == 0, 2 * weights, 0.0)
     return jnp.asarray(nodes), jnp.asarray(weights), jnp.asarray(coarse)
 
@@ -53,22 +53,21 @@ def _trapezoid(count: int) -> tuple[Array, Array, Array]:
 def _panels(alignment, orthogonal, kinks: tuple[float, ...], count: int) -> tuple[Array, Array, Array]:
     norm = jnp.linalg.norm(alignment)
     safe = jnp.where(norm > 1e-12, norm, 1.0)
-    regular = np.linspace(-_REACH, _REACH, max(count // 8, 4) + 1)
+    regular = np.linspace(-REACH, REACH, max(count // 8, 4) + 1)
     # The kink is smoothed over orthogonal/norm; eight such widths from it the target is smooth again.
     ladder = np.array([-8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0])
     close = (np.asarray(kinks)[:, None] + orthogonal * ladder[None, :]).ravel() / safe
     close = jnp.where(norm > 1e-12, close, 0.0)
-    breaks = jnp.sort(jnp.concatenate([jnp.asarray(regular), jnp.clip(close, -_REACH, _REACH)]))
+    breaks = jnp.sort(jnp.concatenate([jnp.asarray(regular), jnp.clip(close, -REACH, REACH)]))
     base, fine, coarse = _legendre_pair(_PANEL_ORDER)
-    middle, half = (breaks[1:] + breaks[:-1]) / 2, (breaks[1:] - breaks[:-1]) / 2
-    nodes = (middle[:, None] + half[:, None] * base).ravel()
+    nodes, weights = on_panels(breaks, base, fine)
     density = jnp.exp(-(nodes**2) / 2) / jnp.sqrt(2 * jnp.pi)
-    return nodes, (half[:, None] * fine).ravel() * density, (half[:, None] * coarse).ravel() * density
+    return nodes, weights * density, on_panels(breaks, base, coarse)[1] * density
 
 
 def _legendre_pair(order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes with their weights, and an interpolatory rule on every second node."""
-    nodes, fine = np.polynomial.legendre.leggauss(order)
+    nodes, fine = gauss_legendre(order)
     kept = np.arange(0, order, 2)
     moments = np.zeros(len(kept))
     moments[0] = 2.0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from limitlaw.vocabulary.activations import AbstractActivation, Activation
+from limitlaw.vocabulary.activations import AbstractActivation, Slope
 from limitlaw.vocabulary.targets import AbstractTarget
 
 
@@ -47,7 +47,7 @@ class SteppedRows(NamedTuple):
 def step_scalars(activation: AbstractActivation, target: AbstractTarget) -> StepScalars:
     """Averages of the activation's slope and of the label over a standard Gaussian."""
     zero, one = jnp.asarray(0.0), jnp.asarray(1.0)
-    slope = Activation(activation.derivative, kinks=activation.kinks).moments(zero, one)
+    slope = Slope(activation).moments(zero, one)
     label = target.moments(zero, one)
     return StepScalars(slope.mean, slope.second - slope.mean**2, label.first, label.second)
 

@@ -1,0 +1,1 @@
+"""Nouns of a statement: activations and targets."""
