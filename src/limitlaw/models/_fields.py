@@ -50,5 +50,12 @@ def require_fractions(owner: str, field: str, value: Any, groups: int) -> None:
         raise InvalidInput(owner, field, "a vector that sums to one", _show(value), meaning)
 
 
+def require_dim(owner: str, dim: Any) -> int:
+    """A finite size to draw at."""
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool) or dim < 1:
+        raise InvalidInput("simulate", "dim", "a positive integer", repr(dim), f"the input dimension d of {owner}")
+    return int(dim)
+
+
 def _show(value: np.ndarray) -> str:
     return np.array2string(np.asarray(value), separator=", ", threshold=8)

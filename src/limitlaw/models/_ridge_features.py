@@ -11,13 +11,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from limitlaw.core.keys import named
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Standing
 from limitlaw.core.status import Status
-from limitlaw.models.base import AbstractSolvable, Plan
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
+from limitlaw.simulation.instances import FeatureInstance
+from limitlaw.simulation.overlaps import overlaps
+from limitlaw.simulation.ridge import RidgeEstimate, RidgeLearner, streamed_test_error
+from limitlaw.simulation.sizes import Sizes
 from limitlaw.theory.bulks import AbstractBulk
 from limitlaw.theory.conditional_features import FirstLayer, Tables, teacher_functions
 from limitlaw.theory.latent import Latent, latent_rule
@@ -76,7 +81,7 @@ _NODES_ONE_SPIKE = (121, 361, 1081)
 _NODES_MORE_SPIKES = (49, 81, 129)
 
 
-class AbstractRidgeFeatures(AbstractSolvable):
+class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
     """A model whose readout is ridge regression on random features.
 
     Order parameters, with their axes: `mean` m (groups), `spike_overlap` theta (groups, spikes),
@@ -130,6 +135,14 @@ class AbstractRidgeFeatures(AbstractSolvable):
             return _diverged(groups, spikes, norms, self.standing)
         result = problem.system(bulk, plan.nodes, endpoint).solve()
         return _name(result, spikes, norms, self.standing)
+
+    def learner(self) -> RidgeLearner:
+        return RidgeLearner(jnp.asarray(self.penalty))
+
+    def measure(self, instance: FeatureInstance, estimate: RidgeEstimate, sizes: Sizes, key: PRNGKeyArray):
+        test_error = streamed_test_error(instance, estimate.readout, sizes, named(key, "test"))
+        observables = {"test_error": test_error, "train_error": estimate.train_error}
+        return observables, overlaps(instance, estimate, named(key, "probes"))
 
     def mean_predictor(self, solution: Solution, kappa: Any) -> np.ndarray:
         """E[f(x) | kappa]: the predictor averaged over everything but the spikes' projections.

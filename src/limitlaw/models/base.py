@@ -11,8 +11,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import equinox as eqx
 from jaxtyping import Array, PRNGKeyArray
 
+from limitlaw.core.keys import named
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
+from limitlaw.simulation.sizes import Sizes
 
 
 class Plan(NamedTuple):
@@ -62,9 +64,25 @@ class AbstractSimulable(AbstractModel):
     """A model that can be drawn at finite size and measured under the theory's names."""
 
     @abc.abstractmethod
-    def sizes(self, dim: int, test_samples: int | None = None) -> Any:
-        """The only place where ratios become integers."""
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
+        """The only place where ratios become integers; None is the model's own dimension, if it has one."""
 
     @abc.abstractmethod
-    def replica(self, sizes: Any, key: PRNGKeyArray) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Draw, learn and measure once: (observables, order parameters)."""
+    def draw(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
+        """One instance: everything random but the training and test data."""
+
+    @abc.abstractmethod
+    def learner(self) -> Any:
+        """What is trained: an object with `fit(instance, sizes, key)`."""
+
+    @abc.abstractmethod
+    def measure(
+        self, instance: Any, estimate: Any, sizes: Sizes, key: PRNGKeyArray
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Observables and order parameters of one trained instance."""
+
+    def replica(self, sizes: Sizes, key: PRNGKeyArray) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Draw, learn and measure once."""
+        instance = self.draw(sizes, named(key, "instance"))
+        estimate = self.learner().fit(instance, sizes, named(key, "training"))
+        return self.measure(instance, estimate, sizes, named(key, "measurement"))

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
@@ -14,6 +14,8 @@ from limitlaw.models._fields import require_finite, require_nonnegative, require
 from limitlaw.models._groups import activation_field, activations_of, group_count
 from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
+from limitlaw.simulation.instances import FeatureInstance
+from limitlaw.simulation.sizes import Sizes, draw_sizes
 from limitlaw.theory.conditional_features import FirstLayer
 from limitlaw.theory.frozen_bulks import DenseBulk, SpectralBulk, frozen_bulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
@@ -172,6 +174,23 @@ class FrozenFeatures(AbstractRidgeFeatures):
         norm = self.problem().orthogonal
         orthogonal = jnp.where(norm > 0, rest / jnp.where(norm > 0, norm, 1.0), 0.0)
         return frozen_bulk(self._bulk_matrix(), spikes, orthogonal, self.members(), dense or self.groups > 1)
+
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
+        own = self.weights.shape[1]
+        if dim is not None and dim != own:
+            raise InvalidInput("simulate", "dim", f"None or {own}, as the given weights have", dim)
+        labels = np.zeros(self.weights.shape[0], int) if self.group is None else np.asarray(self.group)
+        groups = tuple(int(count) for count in np.bincount(labels))
+        return draw_sizes(type(self).__name__, own, groups, float(self.samples_per_dim), test_samples)
+
+    def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
+        """The given weights, sorted by group: only data are random."""
+        first_layer = self.problem().first_layer
+        order = np.arange(len(self.weights)) if self.group is None else np.argsort(self.group, kind="stable")
+        return FeatureInstance(
+            jnp.asarray(self.weights)[order], jnp.asarray(self.teacher), self.spikes(), first_layer.strengths,
+            first_layer.variances, first_layer.shifts, first_layer.activations, self.target, sizes.groups,
+        )  # fmt: skip
 
 
 def _labels(group: Int[np.ndarray, " features"] | Any | None) -> tuple[int, ...] | None:

@@ -6,13 +6,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import any_traced, double_precision, number
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import (
+    require_dim,
     require_finite,
     require_fractions,
     require_nonnegative,
@@ -21,6 +22,10 @@ from limitlaw.models._fields import (
 from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
 from limitlaw.models.base import Plan
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS, SpikedRandomFeatures
+from limitlaw.simulation.gradient_step import draw_stepped_network, measured_rows
+from limitlaw.simulation.instances import FeatureInstance
+from limitlaw.simulation.ridge import RidgeEstimate
+from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.bulks import IsotropicBulk
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh, as_activation
@@ -153,6 +158,22 @@ class GiantStep(AbstractRidgeFeatures):
         solution, rows = super().limit(plan, dim), self._rows()
         order = solution.order_parameters | rows._asdict()
         return eqx.tree_at(lambda s: s.order_parameters, solution, order)
+
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
+        owner, dim = type(self).__name__, require_dim(type(self).__name__, dim)
+        features = max(round(float(self.width_per_dim) * dim), 1)
+        groups = split_features(features, np.asarray(self.readout_fraction))
+        step = float(self.step_samples_per_dim)
+        return draw_sizes(owner, dim, groups, float(self.samples_per_dim), test_samples, step)
+
+    def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
+        """The true two-layer network after its true gradient step."""
+        step_size, readout = jnp.asarray(self.step_size), jnp.asarray(self.readout)
+        return draw_stepped_network(key, sizes, step_size, readout, self.activation, self.target)
+
+    def measure(self, instance: FeatureInstance, estimate: RidgeEstimate, sizes: Sizes, key: PRNGKeyArray):
+        observables, order = super().measure(instance, estimate, sizes, key)
+        return observables, order | measured_rows(instance)
 
     def _rows(self) -> SteppedRows:
         scalars = step_scalars(self.activation, self.target)

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import number
@@ -11,6 +11,8 @@ from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._groups import activation_field
 from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
 from limitlaw.models.spiked_random_features import RATIOS, SpikedRandomFeatures
+from limitlaw.simulation.instances import FeatureInstance
+from limitlaw.simulation.sizes import Sizes
 from limitlaw.theory.bulks import IsotropicBulk
 from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -101,3 +103,9 @@ class RandomFeatures(AbstractRidgeFeatures):
 
     def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
         return self.spiked().bulk_rows(dim, dense)
+
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
+        return self.spiked().sizes(dim, test_samples)
+
+    def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
+        return self.spiked().draw(sizes, key)

@@ -5,12 +5,13 @@ from typing import Any, ClassVar, Literal, Self
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import (
+    require_dim,
     require_finite,
     require_fractions,
     require_nonnegative,
@@ -18,6 +19,9 @@ from limitlaw.models._fields import (
 )
 from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
 from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
+from limitlaw.simulation.instances import FeatureInstance
+from limitlaw.simulation.rows import draw_spiked_features
+from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.bulks import IsotropicBulk
 from limitlaw.theory.conditional_features import FirstLayer
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
@@ -168,6 +172,20 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
             spikes=self.spike_count,
             fluctuating_norms=self.rows == "gaussian",
         )
+
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
+        dim = require_dim(type(self).__name__, dim)
+        features = max(round(float(self.width_per_dim) * dim), 1)
+        groups = split_features(features, np.asarray(fractions_of(self.fraction, self.groups)))
+        return draw_sizes(type(self).__name__, dim, groups, float(self.samples_per_dim), test_samples)
+
+    def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
+        problem = self.problem()
+        rows = problem.first_layer
+        return draw_spiked_features(
+            key, sizes.dim, sizes.groups, rows.strengths, rows.variances, rows.shifts, problem.alignment,
+            rows.activations, self.target, gaussian=self.rows == "gaussian",
+        )  # fmt: skip
 
 
 def _at_most_rank(owner: str, field: str, value: Any, rank: int, allowed: str) -> None:

@@ -1,0 +1,1 @@
+"""Finite-size experiments: draws, gradient step, ridge readout, overlaps."""

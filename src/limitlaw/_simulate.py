@@ -1,0 +1,88 @@
+"""`simulate`: the same statement at finite size, many independent replicas."""
+
+import functools
+from concurrent.futures import Executor
+from typing import Any
+
+import jax
+import numpy as np
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.keys import replica_key
+from limitlaw.core.precision import any_traced, double_precision
+from limitlaw.core.records import Measurements
+from limitlaw.models.base import AbstractSimulable
+
+Cell = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def simulate(
+    model: AbstractSimulable,
+    dim: int | None = None,
+    replicas: int = 1,
+    seed: int = 0,
+    test_samples: int | None = None,
+    executor: Executor | None = None,
+) -> Measurements:
+    """Draw, train and measure a model at finite size.
+
+    Every replica draws weights and data afresh; replica r of a seed is the same whatever else is run.
+
+    Args:
+        model: any model that can be drawn.
+        dim: input dimension d; None only for models that carry their own.
+        replicas: independent draws.
+        seed: one integer; replicas and draws get named keys below it.
+        test_samples: size of the test set, by default max(2 d, 4000).
+        executor: runs replicas side by side; by default one after the other.
+
+    Returns:
+        Observables and order parameters by the theory's names, with a leading replica axis.
+
+    Raises:
+        InvalidInput: a size is not a positive integer or leaves a group empty.
+    """
+    require_simulable(model)
+    require_counts(replicas, seed, test_samples)
+    sizes = model.sizes(dim, test_samples)
+    arguments = [(model, dim, seed, replica, test_samples) for replica in range(replicas)]
+    if executor is None:
+        cells = [run_cell(*one) for one in arguments]
+    else:
+        cells = [future.result() for future in [executor.submit(run_cell, *one) for one in arguments]]
+    observables, order_parameters = (
+        {name: np.stack([cell[which][name] for cell in cells]) for name in cells[0][which]} for which in (0, 1)
+    )
+    return Measurements(observables, order_parameters, sizes.dim, seed, replicas)
+
+
+def run_cell(
+    model: AbstractSimulable, dim: int | None, seed: int, replica: int, test_samples: int | None = None
+) -> Cell:
+    """One replica, in its own float64 scope; bit-identical on one machine however it is scheduled."""
+    with double_precision():
+        leaves, structure = jax.tree.flatten(model)
+        sizes = model.sizes(dim, test_samples)
+        return jax.tree.map(np.asarray, _compiled(leaves, sizes, replica_key(seed, replica), structure=structure))
+
+
+@functools.partial(jax.jit, static_argnames=("structure",))
+def _compiled(leaves: list, sizes: Any, key: Any, *, structure: Any) -> Any:
+    return jax.tree.unflatten(structure, leaves).replica(sizes, key)
+
+
+def require_simulable(model: Any) -> None:
+    """Refuse what cannot be drawn, and traced models, whose sizes are not known."""
+    if not isinstance(model, AbstractSimulable):
+        raise InvalidInput("simulate", "model", "a model with a finite-size draw", repr(type(model).__name__))
+    if any_traced(model):
+        raise InvalidInput("simulate", "model", "concrete: sizes must be known", "a traced model")
+
+
+def require_counts(replicas: Any, seed: Any, test_samples: Any) -> None:
+    """Refuse counts that are not positive integers, and seeds that are no integers."""
+    for field, value, least in (("replicas", replicas, 1), ("seed", seed, 0), ("test_samples", test_samples, 1)):
+        if field == "test_samples" and value is None:
+            continue
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise InvalidInput("simulate", field, f"an integer of {least} or more", repr(value))

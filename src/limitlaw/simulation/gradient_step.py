@@ -1,0 +1,96 @@
+"""The giant gradient step of a two-layer network, on a finite batch or on the population."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from limitlaw.core.keys import named
+from limitlaw.simulation.instances import FeatureInstance, block_count, data_block, rows_within
+from limitlaw.simulation.overlaps import bulk_square_norms
+from limitlaw.simulation.population_gradient import population_gradient
+from limitlaw.simulation.rows import spherical_rows
+from limitlaw.simulation.sizes import Sizes
+from limitlaw.vocabulary.activation import AbstractActivation
+from limitlaw.vocabulary.targets import AbstractTarget
+
+
+class Gradient(NamedTuple):
+    """Descent direction of each row, E[(y - f0) sigma'(w_i . x) x], and E[y x], over the batch."""
+
+    rows: Float[Array, "features dim"]
+    label: Float[Array, " dim"]
+
+
+def draw_stepped_network(
+    key: PRNGKeyArray,
+    sizes: Sizes,
+    step_size: Float[Array, ""],
+    readout: Float[Array, " groups"],
+    activation: AbstractActivation,
+    target: AbstractTarget,
+) -> FeatureInstance:
+    """Draw a network, take its gradient step, and measure spike, strengths and bulk.
+
+    Neuron i starts at a uniform w_i on the unit sphere with readout v_i / sqrt(p), and moves by
+    step_size v_i (1/n0) sum_mu (y_mu - f0(x_mu)) sigma'(w_i . x_mu) x_mu. The spike is the direction of
+    sum_mu y_mu x_mu; u_k is the mean of w . v over group k, c_k the mean of |w - u_k v|^2.
+    """
+    letters = jnp.repeat(readout, jnp.asarray(sizes.groups), total_repeat_length=sizes.features)
+    start = spherical_rows(named(key, "rows"), sizes.features, sizes.dim)
+    teacher = jnp.eye(sizes.dim)[0]
+    if sizes.infinite_step:
+        gradient = Gradient(*population_gradient(start, letters, teacher, activation, target))
+    else:
+        gradient = _batch_gradient(start, letters, teacher, activation, target, sizes, named(key, "batch"))
+    weights = start + step_size * letters[:, None] * gradient.rows
+    return _measured(weights, _direction(gradient.label), teacher, activation, target, sizes)
+
+
+def _batch_gradient(start, letters, teacher, activation, target, sizes: Sizes, key) -> Gradient:
+    def add(block, sums: Gradient) -> Gradient:
+        inputs, labels = data_block(target, teacher, key, block, sizes.block)
+        inside = rows_within(block, sizes.block, sizes.step_samples)
+        fields = inputs @ start.T
+        residual = jnp.where(inside, labels - activation(fields) @ letters / len(letters), 0.0)
+        slopes = activation.derivative(fields) * residual[:, None]
+        return Gradient(sums.rows + slopes.T @ inputs, sums.label + jnp.where(inside, labels, 0.0) @ inputs)
+
+    empty = Gradient(jnp.zeros_like(start), jnp.zeros_like(teacher))
+    sums = jax.lax.fori_loop(0, block_count(sizes.step_samples, sizes.block), add, empty)
+    count = jnp.maximum(sizes.step_samples, 1)
+    return Gradient(sums.rows / count, sums.label / count)
+
+
+def _direction(vector: Float[Array, " dim"]) -> Float[Array, " dim"]:
+    """Unit vector; without a step, the second axis: a direction that nothing singles out."""
+    norm = jnp.linalg.norm(vector)
+    return jnp.where(norm > 0, vector / jnp.where(norm > 0, norm, 1.0), jnp.eye(len(vector))[1])
+
+
+def _measured(weights, spike, teacher, activation, target, sizes: Sizes) -> FeatureInstance:
+    groups = len(sizes.groups)
+    zeros = jnp.zeros(groups)
+    instance = FeatureInstance(
+        weights, teacher, spike[:, None], zeros[:, None], zeros, zeros, (activation,) * groups, target, sizes.groups
+    )
+    shares = instance.members / jnp.asarray(sizes.groups)[:, None]
+    strengths = shares @ (weights @ spike)
+    instance = FeatureInstance(
+        weights, teacher, spike[:, None], strengths[:, None], zeros, zeros, instance.activations, target, sizes.groups
+    )
+    variances = shares @ bulk_square_norms(instance)
+    return FeatureInstance(
+        weights, teacher, spike[:, None], strengths[:, None], variances, zeros, instance.activations, target,
+        sizes.groups,
+    )  # fmt: skip
+
+
+def measured_rows(instance: FeatureInstance) -> dict[str, Array]:
+    """Strength, alignment and bulk variance of a stepped network, under the theory's names."""
+    return {
+        "strength": instance.strengths[:, 0],
+        "alignment": instance.spikes[:, 0] @ instance.teacher,
+        "bulk_variance": instance.variances,
+    }

@@ -1,0 +1,124 @@
+"""Ridge regression of labels on streamed features, solved in the smaller dimension.
+
+With n >= p only the p x p Gram matrix is kept; with n < p the design and the n x n Gram matrix. Inputs
+are never stored.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import cho_solve
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from limitlaw.simulation.instances import FeatureInstance, block_count, data_block, rows_within
+from limitlaw.simulation.sizes import Sizes
+
+
+class RidgeEstimate(eqx.Module):
+    """A trained readout and its resolvent R = (design' design + penalty)^-1.
+
+    Attributes:
+        readout: a.
+        train_error: mean of (y - f)^2 over the training set.
+        factor: lower Cholesky factor of the smaller regularised Gram matrix.
+        design: features over sqrt(p) of the training set, kept when n < p.
+        penalty: lambda.
+    """
+
+    readout: Float[Array, " features"]
+    train_error: Float[Array, ""]
+    factor: Float[Array, "smaller smaller"]
+    design: Float[Array, "samples features"] | None
+    penalty: Float[Array, ""]
+
+    def resolvent(self, vectors: Float[Array, "features columns"]) -> Float[Array, "features columns"]:
+        """R times vectors; infinite along the null space at zero penalty."""
+        if self.design is None:
+            return cho_solve((self.factor, True), vectors)
+        inside = self.design.T @ cho_solve((self.factor, True), self.design @ vectors)
+        return (vectors - inside) / self.penalty
+
+
+class RidgeLearner(eqx.Module):
+    """Minimises sum (y - design a)^2 + penalty |a|^2; at zero penalty the solution of least norm."""
+
+    penalty: Float[Array, ""]
+
+    def fit(self, instance: FeatureInstance, sizes: Sizes, key: PRNGKeyArray) -> RidgeEstimate:
+        """Train on the first n samples of the stream below `key`."""
+        if sizes.padded_samples is None:
+            return _fit_primal(instance, sizes, key, jnp.asarray(self.penalty))
+        return _fit_dual(instance, sizes, key, jnp.asarray(self.penalty))
+
+
+def _masked_block(instance: FeatureInstance, sizes: Sizes, key, block):
+    inputs, labels = data_block(instance.target, instance.teacher, key, block, sizes.block)
+    inside = rows_within(block, sizes.block, sizes.samples)
+    return jnp.where(inside[:, None], instance.design(inputs), 0.0), jnp.where(inside, labels, 0.0)
+
+
+def _fit_primal(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeEstimate:
+    features = instance.features
+
+    def accumulate(block, sums):
+        gram, drive, power = sums
+        design, labels = _masked_block(instance, sizes, key, block)
+        return gram + design.T @ design, drive + design.T @ labels, power + labels @ labels
+
+    empty = (jnp.zeros((features, features)), jnp.zeros(features), jnp.asarray(0.0))
+    blocks = block_count(sizes.samples, sizes.block)
+    gram, drive, power = jax.lax.fori_loop(0, blocks, accumulate, empty)
+    factor = jnp.linalg.cholesky(gram + penalty * jnp.eye(features))
+    readout = cho_solve((factor, True), drive)
+    short = power - 2 * drive @ readout + readout @ (gram @ readout)
+
+    def again(_):
+        def add(block, total):
+            design, labels = _masked_block(instance, sizes, key, block)
+            return total + jnp.sum((labels - design @ readout) ** 2)
+
+        return jax.lax.fori_loop(0, blocks, add, jnp.asarray(0.0))
+
+    # Sums of squares cancel when the fit is nearly perfect: then the residuals are summed themselves.
+    total = jax.lax.cond(short < _CANCELLATION * power, again, lambda _: short, None)
+    return RidgeEstimate(readout, total / sizes.samples, factor, None, penalty)
+
+
+_CANCELLATION = 1e-6
+
+
+def _fit_dual(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeEstimate:
+    assert sizes.padded_samples is not None
+
+    def fill(block: Int[Array, ""], filled):
+        design, labels = _masked_block(instance, sizes, key, block)
+        start = block * sizes.block
+        return (
+            jax.lax.dynamic_update_slice(filled[0], design, (start, 0)),
+            jax.lax.dynamic_update_slice(filled[1], labels, (start,)),
+        )
+
+    empty = (jnp.zeros((sizes.padded_samples, instance.features)), jnp.zeros(sizes.padded_samples))
+    design, labels = jax.lax.fori_loop(0, block_count(sizes.samples, sizes.block), fill, empty)
+    # Rows beyond the last sample are zero: a unit on their diagonal keeps the factor regular.
+    spare = (jnp.arange(sizes.padded_samples) >= sizes.samples).astype(labels.dtype)
+    gram = design @ design.T + jnp.diag(penalty + spare)
+    factor = jnp.linalg.cholesky(gram)
+    dual = cho_solve((factor, True), labels)
+    # The residual of ridge regression is penalty times the dual variable: no cancellation.
+    train_error = penalty**2 * (dual @ dual) / sizes.samples
+    return RidgeEstimate(design.T @ dual, train_error, factor, design, penalty)
+
+
+def streamed_test_error(
+    instance: FeatureInstance, readout: Float[Array, " features"], sizes: Sizes, key: PRNGKeyArray
+) -> Float[Array, ""]:
+    """Mean of (y - f)^2 over fresh samples, label noise included."""
+
+    def add(block, total):
+        inputs, labels = data_block(instance.target, instance.teacher, key, block, sizes.block)
+        error = (labels - instance.design(inputs) @ readout) ** 2
+        return total + jnp.sum(jnp.where(rows_within(block, sizes.block, sizes.test_samples), error, 0.0))
+
+    blocks = block_count(sizes.test_samples, sizes.block)
+    return jax.lax.fori_loop(0, blocks, add, jnp.asarray(0.0)) / sizes.test_samples

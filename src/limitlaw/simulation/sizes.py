@@ -1,0 +1,74 @@
+"""Ratios become integers here, and the shapes of one compiled experiment are fixed."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from limitlaw.core.errors import InvalidInput
+
+
+class Sizes(eqx.Module):
+    """Integer sizes of one experiment.
+
+    Counts of samples are data, so that experiments which differ in them alone share one compilation;
+    what sets the shape of an array is static.
+
+    Attributes:
+        samples, step_samples, test_samples: n, n0 and the size of the test set.
+        dim: d.
+        groups: neurons in each group.
+        padded_samples: rows of the stored design when n < p, in whole blocks; None when n >= p.
+        block: rows of data drawn at once.
+        infinite_step: the gradient step is the population's.
+    """
+
+    samples: Int[Array, ""]
+    step_samples: Int[Array, ""]
+    test_samples: Int[Array, ""]
+    dim: int = eqx.field(static=True)
+    groups: tuple[int, ...] = eqx.field(static=True)
+    padded_samples: int | None = eqx.field(static=True)
+    block: int = eqx.field(static=True)
+    infinite_step: bool = eqx.field(static=True, default=False)
+
+    @property
+    def features(self) -> int:
+        """p."""
+        return sum(self.groups)
+
+
+def draw_sizes(
+    owner: str,
+    dim: int,
+    groups: tuple[int, ...],
+    samples_per_dim: float,
+    test_samples: int | None = None,
+    step_samples_per_dim: float = 0.0,
+) -> Sizes:
+    """Sizes at input dimension `dim`; ratios are rounded to the nearest integer.
+
+    Raises:
+        InvalidInput: some size comes out as zero.
+    """
+    samples, features = round(float(samples_per_dim) * dim), sum(groups)
+    if samples < 1:
+        raise InvalidInput(owner, "samples_per_dim", f"at least one sample at dim={dim}", float(samples_per_dim))
+    if min(groups) < 1:
+        raise InvalidInput(owner, "width_per_dim", f"at least one neuron in each group at dim={dim}", groups)
+    infinite = bool(np.isinf(step_samples_per_dim))
+    step_samples = 0 if infinite else round(float(step_samples_per_dim) * dim)
+    test = max(2 * dim, 4000) if test_samples is None else test_samples
+    block = 512 if features >= 1000 else 256
+    padded = None if samples >= features else -(-samples // block) * block
+    counts = (jnp.asarray(count, dtype=int) for count in (samples, step_samples, test))
+    return Sizes(*counts, dim, groups, padded, block, infinite)
+
+
+def split_features(features: int, fractions: np.ndarray) -> tuple[int, ...]:
+    """Group sizes nearest to the given shares that sum to `features` (largest remainder)."""
+    exact = np.asarray(fractions) * features
+    counts = np.floor(exact + 1e-9).astype(int)
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[: features - counts.sum()]] += 1
+    return tuple(int(count) for count in counts)
