@@ -55,6 +55,10 @@ class ForeignStore(LimitlawError, RuntimeError):
     """A store on disk belongs to another study."""
 
 
+class StoreError(LimitlawError, OSError):
+    """A store or file on disk cannot be read or written; what was committed before is intact."""
+
+
 def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Known names nearest in spelling to `name`, or all of them when none is near."""
     names = sorted(known)

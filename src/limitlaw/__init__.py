@@ -1,0 +1,70 @@
+"""State a learning problem once; get its exact high-dimensional limit, its finite-size experiment, and the picture.
+
+Verbs and rooms are loaded when first used, so that help and a mistyped name cost no JAX import, and
+importing the package changes no global setting.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "solve": "limitlaw._solve:solve",
+    "simulate": "limitlaw._simulate:simulate",
+    "optimise": "limitlaw._optimise:optimise",
+    "compare": "limitlaw._compare:compare",
+    "Study": "limitlaw.studies:Study",
+    "load": "limitlaw.studies:load",
+    "save": "limitlaw.studies:save",
+    "check_model": "limitlaw.checks:check_model",
+    "use_float64": "limitlaw.core.precision:use_float64",
+    "models": "limitlaw.models",
+    "activations": "limitlaw.vocabulary.activations",
+    "targets": "limitlaw.vocabulary.targets",
+    "plots": "limitlaw.plots",
+    "errors": "limitlaw.core.errors",
+}
+
+__all__ = [
+    "Study",
+    "activations",
+    "check_model",
+    "compare",
+    "errors",
+    "load",
+    "models",
+    "optimise",
+    "plots",
+    "save",
+    "simulate",
+    "solve",
+    "targets",
+    "use_float64",
+]
+
+if TYPE_CHECKING:
+    from limitlaw import models, plots
+    from limitlaw._compare import compare
+    from limitlaw._optimise import optimise
+    from limitlaw._simulate import simulate
+    from limitlaw._solve import solve
+    from limitlaw.checks import check_model
+    from limitlaw.core import errors
+    from limitlaw.core.precision import use_float64
+    from limitlaw.studies import Study, load, save
+    from limitlaw.vocabulary import activations, targets
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'limitlaw' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    home = importlib.import_module(module)
+    value = getattr(home, attribute) if attribute else home
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

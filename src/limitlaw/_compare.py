@@ -1,0 +1,108 @@
+"""`compare`: theory against experiment, in standard errors."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limitlaw.core.errors import InvalidInput, UnknownName
+from limitlaw.core.records import Measurements, Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+OBSERVABLES = ("test_error", "train_error")
+
+
+def compare(theory: Any, experiment: Any, quantities: Sequence[str] | None = None) -> "xr.Dataset":
+    """Theory minus experiment's mean, its standard error and their ratio, for each point.
+
+    Args:
+        theory: a Study's theory, or a `Solution`.
+        experiment: a Study's experiment, whose points are among the theory's; or `Measurements`.
+        quantities: observables by default; order parameters may be named and are compared entry by entry.
+
+    Returns:
+        Dataset over ("quantity", the study's axes) with `theory`, `experiment` (mean over replicas),
+        `gap` (experiment - theory), `standard_error` and `z` = gap / standard_error. The standard error, and
+        so z, is NaN for a single replica.
+
+    Raises:
+        InvalidInput: the experiment has points that the theory does not have, or no replicas.
+        UnknownName: a quantity is missing on one side.
+    """
+    import xarray as xr
+
+    theory, experiment = _as_dataset(theory), _as_dataset(experiment)
+    if "replica" not in experiment.dims:
+        raise InvalidInput("compare", "experiment", "measured, with a replica axis", "a dataset without one")
+    theory = _at_points_of(theory, experiment)
+    rows = list(_entries(theory, experiment, quantities))
+    table = xr.concat([row for _, row in rows], dim="quantity")
+    table = table.assign_coords(quantity=[name for name, _ in rows])
+    table.attrs = {key: experiment.attrs[key] for key in ("model", "dim", "seed") if key in experiment.attrs}
+    table.attrs["standing"] = theory.attrs.get("standing", "")
+    return table
+
+
+def _as_dataset(result: Any) -> "xr.Dataset":
+    from limitlaw._label import experiment_dataset, theory_dataset
+
+    if isinstance(result, Solution):
+        return theory_dataset(result, {}, {"standing": str(result.standing)})
+    if isinstance(result, Measurements):
+        values = result.observables | result.order_parameters
+        return experiment_dataset(values, {}, {"dim": result.dim, "seed": result.seed})
+    return result
+
+
+def _at_points_of(theory: "xr.Dataset", experiment: "xr.Dataset") -> "xr.Dataset":
+    for axis in [name for name in experiment.coords if name in experiment.dims and name != "replica"]:
+        if axis not in theory.coords:
+            raise InvalidInput("compare", "theory", f"varied along {axis!r} as the experiment is", list(theory.coords))
+        missing = set(experiment[axis].values.tolist()) - set(theory[axis].values.tolist())
+        if missing:
+            raise InvalidInput("compare", "experiment", f"at the theory's points along {axis!r}", sorted(missing))
+        theory = theory.sel({axis: experiment[axis].values})
+    return theory
+
+
+def _entries(theory, experiment, quantities) -> Iterable[tuple[str, "xr.Dataset"]]:
+    names = quantities or [name for name in OBSERVABLES if name in theory and name in experiment]
+    for name in names:
+        for side in (theory, experiment):
+            if name not in side:
+                raise UnknownName("quantity", name, [str(known) for known in side.data_vars])
+        inner = [dim for dim in ("group", "group_", "spike") if dim in theory[name].dims]
+        for index in np.ndindex(*(theory.sizes[dim] for dim in inner)):
+            place = dict(zip(inner, index, strict=True))
+            label = name + (str(list(index)).replace(" ", "") if inner else "")
+            yield label, _row(theory[name].isel(place), experiment[name].isel(place))
+
+
+def _row(line: "xr.DataArray", points: "xr.DataArray") -> "xr.Dataset":
+    import xarray as xr
+
+    mean, count = points.mean("replica", skipna=True), points.count("replica")
+    error = points.std("replica", ddof=1, skipna=True) / np.sqrt(count) if points.sizes["replica"] > 1 else mean * np.nan
+    gap = mean - line
+    z = xr.where(error > 0, gap / xr.where(error > 0, error, 1.0), np.nan)
+    columns = {"theory": line, "experiment": mean, "gap": gap, "standard_error": error, "z": z}
+    return xr.Dataset({name: column.drop_attrs() for name, column in columns.items()})
+
+
+def table_of(comparison: "xr.Dataset", quantity: str = "test_error") -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one quantity as text: coordinates, theory, experiment, error, z."""
+    chosen = comparison.sel(quantity=quantity)
+    axes = [str(axis) for axis in chosen.dims]
+    header = [*axes, "theory", "experiment", "standard error", "z"]
+    rows = []
+    for index in np.ndindex(*(chosen.sizes[axis] for axis in axes)):
+        point = chosen.isel(dict(zip(axes, index, strict=True)))
+        numbers = [f"{float(point[name]):.5f}" for name in ("theory", "experiment", "standard_error")]
+        rows.append([_coordinate(point[axis].item()) for axis in axes] + numbers + [f"{float(point['z']):+.1f}"])
+    return header, rows
+
+
+def _coordinate(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,120 @@
+"""Results with named axes: xarray datasets that carry their meaning, source and standing."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limitlaw.core.records import Solution
+from limitlaw.core.status import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+AXES = {
+    "mean": ("group",),
+    "spike_overlap": ("group", "spike"),
+    "teacher_overlap": ("group",),
+    "bulk_norm": ("group", "group_"),
+    "norm": ("group",),
+    "bulk_response": ("group", "group_"),
+    "response": ("group",),
+    "row_norm_overlap": ("group",),
+    "strength": ("group",),
+    "alignment": (),
+    "bulk_variance": ("group",),
+}
+"""Axes of order parameters, after the axes of the study."""
+
+MEANINGS = {
+    "test_error": "E (y - f)^2 on a fresh sample, label noise included",
+    "train_error": "mean of (y - f)^2 over the training set, without penalty",
+    "mean": "p^(-1/2) times the sum of the readout over the group",
+    "spike_overlap": "p^(-1/2) a_k . B_k v_b",
+    "teacher_overlap": "p^(-1/2) a_k . B_k w_perp",
+    "bulk_norm": "(1/p) a_k' B_k Pi B_l' a_l",
+    "norm": "(1/p) |a_k|^2",
+    "bulk_response": "(1/p) Tr[Pi B_k' R_kl B_l]",
+    "response": "(1/p) Tr R_kk",
+    "row_norm_overlap": "p^(-1/2) sum of a_i (|b_i|^2 - c_k) over the group",
+    "strength": "component of the group's rows along the spike",
+    "alignment": "spike . teacher",
+    "bulk_variance": "mean squared norm of the rows outside the spike",
+}
+
+
+def model_attributes(model: Any) -> dict[str, str]:
+    """Model, fixed fields, source and standing, as text."""
+    name = type(model).__name__
+    fields = {
+        f"field_{field.name}": describe(getattr(model, field.name)) for field in dataclasses.fields(model)
+    }
+    reference = model.reference
+    return {
+        "model": name,
+        "standing": str(model.standing),
+        "reference": f"{', '.join(reference.authors)} ({reference.year}), arXiv {reference.arxiv}",
+        **fields,
+    }
+
+
+def describe(value: Any) -> str:
+    """A field's value in a few words."""
+    if hasattr(value, "label"):
+        return value.label
+    if isinstance(value, tuple) and len(value) <= 8:
+        return f"({', '.join(describe(one) for one in value)})"
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return f"{float(value):.10g}"
+    if isinstance(value, np.ndarray) and value.size <= 8:
+        return np.array2string(value, separator=", ")
+    if isinstance(value, (np.ndarray, tuple)):
+        return f"array of shape {np.shape(value)}"
+    return str(value)
+
+
+def theory_dataset(
+    solution: Solution, axes: Mapping[str, Sequence[Any]], attributes: Mapping[str, Any]
+) -> "xr.Dataset":
+    """A stacked solution over the points of a grid, first axis slowest."""
+    values = solution.observables | solution.order_parameters
+    dataset = _dataset(values, tuple(axes), axes, attributes | {"kind": "theory"})
+    convergence = solution.convergence
+    shape = tuple(len(values) for values in axes.values())
+    for name, value, text in (
+        ("status", np.asarray(convergence.status, dtype=np.int8), "how the solve ended"),
+        ("residual", convergence.residual, "largest relative change under one more sweep"),
+        ("steps", np.asarray(convergence.steps), "sweeps and Newton steps"),
+    ):
+        dataset[name] = (tuple(axes), np.asarray(value).reshape(shape), {"long_name": text})
+    dataset["status"].attrs |= {
+        "flag_values": np.array([int(status) for status in Status], dtype=np.int8),
+        "flag_meanings": " ".join(status.name.lower() for status in Status),
+    }
+    return dataset
+
+
+def experiment_dataset(
+    values: Mapping[str, np.ndarray], axes: Mapping[str, Sequence[Any]], attributes: Mapping[str, Any]
+) -> "xr.Dataset":
+    """Measurements over the points of a grid, with a replica axis after the study's."""
+    return _dataset(values, (*axes, "replica"), axes, attributes | {"kind": "experiment"})
+
+
+def _dataset(values, leading: tuple[str, ...], axes, attributes) -> "xr.Dataset":
+    import xarray as xr
+
+    grid = [len(coordinates) for coordinates in axes.values()]
+    variables = {}
+    for name, value in values.items():
+        inner = AXES.get(name, ())
+        tail = value.shape[value.ndim - len(inner) :]
+        shape = (*grid, -1, *tail) if leading[-1:] == ("replica",) else (*grid, *tail)
+        text = {"long_name": name.replace("_", " "), "description": MEANINGS.get(name, "")}
+        variables[name] = ((*leading, *inner), np.asarray(value).reshape(shape), text)
+    coordinates = {name: np.asarray(values) for name, values in axes.items()}
+    dataset = xr.Dataset(variables, coords=coordinates, attrs=dict(attributes))
+    for name in axes:
+        dataset[name].attrs["long_name"] = str(attributes.get(f"meaning_{name}", name))
+    return dataset

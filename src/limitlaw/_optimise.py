@@ -1,0 +1,169 @@
+"""`optimise`: the best model by gradients through the theory."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
+from limitlaw.core.precision import double_precision
+from limitlaw.models.base import AbstractSolvable
+
+POSITIVE = ("samples_per_dim", "width_per_dim", "penalty", "step_size", "step_samples_per_dim", "bulk_variance")
+"""Fields searched by their logarithm."""
+
+REACH = 12.0
+"""Positive fields stay within a factor e^12 of where they start, an alignment within tanh(12) of one."""
+
+
+class Optimum(NamedTuple):
+    """What a search found.
+
+    Attributes:
+        model: the best model.
+        value: of the observable there.
+        path: evaluated points in order, rows of (free variables..., value).
+        status: "converged", or what kept it from converging, a bound that was reached included.
+    """
+
+    model: AbstractSolvable
+    value: float
+    path: Float[np.ndarray, "evaluations columns"]
+    status: str
+
+
+def optimise(
+    model: AbstractSolvable | None = None,
+    minimise: str = "test_error",
+    over: Sequence[str] | Callable[[Float[Array, " free"]], AbstractSolvable] = ("penalty",),
+    start: Any = None,
+    dim: int | None = None,
+    steps: int = 200,
+) -> Optimum:
+    """Minimise an observable of the limit over fields of a model.
+
+    Args:
+        model: where the search starts; its other fields stay. Not needed when `over` is a function.
+        minimise: name of an observable.
+        over: names of scalar or vector fields (positive ones are searched by their logarithm, alignments by
+            artanh, others as they are); or a function from an unconstrained vector to a model, so that a
+            constraint such as a fixed budget of samples is one line.
+        start: initial vector, when `over` is a function.
+        dim: as in `solve`.
+        steps: iterations allowed.
+
+    Returns:
+        The best model found, its value, the path and a status. The search is local.
+
+    Raises:
+        InvalidInput: no start is given, or a field starts at an end of its range.
+        UnknownName: a field or observable is not there.
+        NotConverged: the theory did not converge at the start.
+    """
+    from scipy.optimize import minimize
+
+    with double_precision():
+        if callable(over):
+            build, first, bounds = over, _given_start(start), None
+        else:
+            build, first, bounds = _fields(model, over)
+        path: list[np.ndarray] = []
+        objective = _objective(build, minimise, dim, path)
+        if not np.isfinite(objective(first)[0]):
+            raise NotConverged(f"optimise: the theory has no finite {minimise} at the start")
+        found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=_options(steps))
+        finite = [row for row in path if np.isfinite(row[-1])]
+        best = min(finite, key=lambda row: row[-1])
+        status = _status(found, bounds, best[:-1], failures=len(path) - len(finite))
+        return Optimum(_concrete(build(jnp.asarray(best[:-1]))), float(best[-1]), np.array(path), status)
+
+
+def _options(steps: int) -> dict[str, Any]:
+    return {"maxiter": steps, "ftol": 1e-13, "gtol": 1e-8}
+
+
+def _objective(build, minimise: str, dim: int | None, path: list[np.ndarray]):
+    from limitlaw._solve import solve
+
+    @jax.jit
+    @jax.value_and_grad
+    def value(vector):
+        return solve(build(vector), dim)[minimise]
+
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        error, slope = value(jnp.asarray(vector))
+        path.append(np.append(vector, float(error)))
+        if not np.isfinite(error):
+            # The line search shortens its step; the path keeps the failure.
+            return np.inf, np.zeros_like(vector)
+        return float(error), np.asarray(slope)
+
+    return objective
+
+
+def _given_start(start: Any) -> np.ndarray:
+    if start is None:
+        raise InvalidInput("optimise", "start", "a vector when `over` is a function", "None")
+    return np.atleast_1d(np.asarray(start, dtype=np.float64))
+
+
+def _fields(model: Any, names: Sequence[str]):
+    """A function from the free vector to a model, its start and its bounds."""
+    if not isinstance(model, AbstractSolvable):
+        raise InvalidInput("optimise", "model", "a model with a limit", repr(type(model).__name__))
+    parts = [_to_free(model, name) for name in names]
+    first = np.concatenate([np.atleast_1d(free).ravel() for free, _, _ in parts])
+    bounds = [bound for free, _, limit in parts for bound in _bounds(np.atleast_1d(free).ravel(), limit)]
+    shapes = [np.shape(free) for free, _, _ in parts]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+
+    def build(vector: Float[Array, " free"]) -> AbstractSolvable:
+        pieces = jnp.split(vector, ends)
+        values = {
+            name: back(piece.reshape(shape))
+            for name, piece, shape, (_, back, _) in zip(names, pieces, shapes, parts, strict=True)
+        }
+        return dataclasses.replace(model, **values)
+
+    return build, first, bounds
+
+
+def _to_free(model: AbstractSolvable, name: str):
+    known = [f.name for f in dataclasses.fields(model) if isinstance(getattr(model, f.name), np.ndarray)]
+    if name not in known:
+        raise UnknownName("field to optimise over", name, known)
+    value = getattr(model, name)
+    if name in POSITIVE:
+        if not np.all((value > 0) & np.isfinite(value)):
+            raise InvalidInput("optimise", name, "positive and finite where the search starts", value)
+        return np.log(value), jnp.exp, REACH
+    if name == "alignment" and value.ndim == 0:
+        if not abs(value) < 1:
+            raise InvalidInput("optimise", name, "inside (-1, 1) where the search starts", value)
+        return np.arctanh(value), jnp.tanh, REACH
+    return value, lambda free: free, None
+
+
+def _bounds(free: np.ndarray, reach: float | None) -> list[tuple[float | None, float | None]]:
+    return [(None, None) if reach is None else (float(x) - reach, float(x) + reach) for x in free]
+
+
+def _status(found: Any, bounds: Any, best: np.ndarray, failures: int) -> str:
+    problems = []
+    if bounds is not None:
+        at_end = [i for i, (low, high) in enumerate(bounds) if low is not None and min(best[i] - low, high - best[i]) < 1e-6]
+        problems += [f"variable {i} reached the end of its range" for i in at_end]
+    if failures:
+        problems.append(f"the theory did not converge at {failures} points")
+    if not found.success:
+        problems.append(f"stopped early: {found.message}")
+    return "; ".join(problems) or "converged"
+
+
+def _concrete(model: AbstractSolvable) -> AbstractSolvable:
+    return jax.tree.map(functools.partial(np.asarray, dtype=np.float64), model)

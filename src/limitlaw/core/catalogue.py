@@ -1,0 +1,50 @@
+"""Names of the command line and where their objects live; plain text, so that it costs nothing to read."""
+
+import importlib
+from typing import Any
+
+from limitlaw.core.errors import UnknownName
+
+MODELS = {
+    "giant-step": "limitlaw.models:GiantStep",
+    "spiked-random-features": "limitlaw.models:SpikedRandomFeatures",
+    "random-features": "limitlaw.models:RandomFeatures",
+    "frozen-features": "limitlaw.models:FrozenFeatures",
+}
+
+ACTIVATIONS = {
+    "tanh": "Tanh",
+    "erf": "Erf",
+    "sin": "Sin",
+    "cos": "Cos",
+    "relu": "ReLU",
+    "sign": "Sign",
+    "linear": "Linear",
+    "softplus": "Softplus",
+    "hermite": "Hermite",
+}
+
+FIGURES = {
+    "one-step-learned-function": "the function learned along the teacher, for growing step samples",
+    "one-step-samples": "test error against samples for several batches of the step, two targets",
+    "one-step-strengths": "test error against samples for several spike strengths",
+    "one-step-alignments": "test error against samples for several alignments of spike and teacher",
+    "one-step-widths": "test error against width",
+}
+
+
+def find(kind: str, name: str, table: dict[str, str]) -> str:
+    """Entry of a table.
+
+    Raises:
+        UnknownName: with the closest names.
+    """
+    if name not in table:
+        raise UnknownName(kind, name, table)
+    return table[name]
+
+
+def model_class(name: str) -> Any:
+    """The model behind a command-line name; this imports it."""
+    module, _, attribute = find("model", name, MODELS).partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,8 @@
+"""Models: one file each, statement, limit and finite-size draw side by side."""
+
+from limitlaw.models.frozen_features import FrozenFeatures
+from limitlaw.models.giant_step import GiantStep
+from limitlaw.models.random_features import RandomFeatures
+from limitlaw.models.spiked_random_features import SpikedRandomFeatures
+
+__all__ = ["FrozenFeatures", "GiantStep", "RandomFeatures", "SpikedRandomFeatures"]

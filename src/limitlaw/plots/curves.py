@@ -1,0 +1,141 @@
+"""Learning curves: theory as lines, experiments as points with error bars."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from limitlaw.core.errors import InvalidInput, UnknownName
+from limitlaw.core.status import Status
+from limitlaw.plots.style import COLOURS, look
+
+_INNER = ("replica", "group", "group_", "spike")
+
+
+def learning_curve(
+    theory: xr.Dataset | None = None,
+    experiment: xr.Dataset | None = None,
+    quantity: str = "test_error",
+    x: str | None = None,
+    axes: Axes | None = None,
+    label: str | None = None,
+    logx: bool = False,
+    logy: bool = False,
+) -> Axes:
+    """Draw a quantity along one axis of a study, one colour for each combination of the others.
+
+    Theory is a line, drawn hollow (open markers) where it did not converge; experiments are points at
+    the mean over replicas with one standard error.
+
+    Args:
+        theory: from `Study.solve`.
+        experiment: from `Study.simulate`; its points need not be the theory's.
+        quantity: name of a variable without inner axes (group, spike).
+        x: the axis along the abscissa; by default the first numeric one.
+        axes: where to draw; a new figure by default.
+        label: prefix of the legend's entries.
+        logx, logy: logarithmic scales.
+
+    Raises:
+        InvalidInput: nothing to draw, or no numeric axis.
+        UnknownName: the quantity or axis is not there.
+    """
+    given = [data for data in (theory, experiment) if data is not None]
+    if not given:
+        raise InvalidInput("learning_curve", "theory", "given, or `experiment`", "neither")
+    for data in given:
+        _require(data, quantity)
+    x = _abscissa(given[0], x)
+    with look():
+        axes = plt.subplots(figsize=(6.0, 4.0))[1] if axes is None else axes
+        colours = dict(zip(_branches(given, x), itertools.cycle(COLOURS), strict=False))
+        for branch, colour in colours.items():
+            _draw_branch(axes, theory, experiment, quantity, x, dict(branch), colour, label)
+        _decorate(axes, given[0], quantity, x, logx, logy)
+    return axes
+
+
+def _require(data: xr.Dataset, quantity: str) -> None:
+    if quantity not in data:
+        raise UnknownName("quantity", quantity, [str(name) for name in data.data_vars])
+    inner = [dim for dim in data[quantity].dims if dim in _INNER[1:] and data.sizes[dim] > 1]
+    if inner:
+        raise InvalidInput("learning_curve", "quantity", "one number at each point", f"{quantity} over {inner}")
+
+
+def _abscissa(data: xr.Dataset, x: str | None) -> str:
+    axes = [str(name) for name in data.coords if name in data.dims and name not in _INNER]
+    if x is not None:
+        if x not in axes:
+            raise UnknownName("axis", x, axes)
+        return x
+    numeric = [name for name in axes if np.issubdtype(data[name].dtype, np.number)]
+    if not numeric:
+        raise InvalidInput("learning_curve", "x", "given: no axis of the study is numeric", axes)
+    return numeric[0]
+
+
+def _branches(given: list[xr.Dataset], x: str) -> Iterator[tuple[tuple[str, Any], ...]]:
+    """Combinations of the other axes' coordinates, in order, over all datasets."""
+    seen: dict[tuple[tuple[str, Any], ...], None] = {}
+    for data in given:
+        others = [str(name) for name in data.coords if name in data.dims and name != x and name not in _INNER]
+        for values in itertools.product(*(data[name].values.tolist() for name in others)):
+            seen[tuple(zip(others, values, strict=True))] = None
+    return iter(seen)
+
+
+def _draw_branch(axes, theory, experiment, quantity, x, branch, colour, label) -> None:
+    text = ", ".join(([label] if label else []) + [f"{_short(name)} = {_value(value)}" for name, value in branch.items()])
+    if theory is not None and _has(theory, branch):
+        line = theory.sel(branch)
+        _draw_line(axes, line, quantity, x, colour, text or f"theory ({theory.attrs.get('standing', '')})")
+        text = "" if text else "experiment"
+    if experiment is not None and _has(experiment, branch):
+        points = experiment.sel(branch)[quantity].squeeze(drop=True)
+        if "replica" not in points.dims:
+            points = points.expand_dims("replica")
+        count = np.maximum(points.count("replica"), 1)
+        error = points.std("replica", ddof=1) / np.sqrt(count) if points.sizes["replica"] > 1 else None
+        where = np.atleast_1d(points[x].values)
+        bars = None if error is None else np.atleast_1d(error.values)
+        mean = np.atleast_1d(points.mean("replica").values)
+        axes.errorbar(where, mean, yerr=bars, fmt="o", color=colour, capsize=2.5, label=text or None)
+
+
+def _draw_line(axes, line: xr.Dataset, quantity: str, x: str, colour: str, text: str) -> None:
+    order = np.argsort(line[x].values)
+    where, values = line[x].values[order], line[quantity].squeeze(drop=True).values[order]
+    trusted = np.ones(len(where), bool)
+    if "status" in line:
+        trusted = np.isin(line["status"].values[order], [s for s in Status if s.trusted])
+    axes.plot(where, np.where(trusted & np.isfinite(values), values, np.nan), color=colour, label=text)
+    if not trusted.all():
+        axes.plot(where[~trusted], values[~trusted], "o", mfc="none", color=colour)
+
+
+def _has(data: xr.Dataset, branch: dict[str, Any]) -> bool:
+    return all(name in data.coords and value in data[name].values.tolist() for name, value in branch.items())
+
+
+def _decorate(axes: Axes, data: xr.Dataset, quantity: str, x: str, logx: bool, logy: bool) -> None:
+    axes.set_xlabel(data.attrs.get(f"meaning_{x}", x))
+    axes.set_ylabel(data[quantity].attrs.get("long_name", quantity))
+    if logx:
+        axes.set_xscale("log")
+    if logy:
+        axes.set_yscale("log")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
+def _short(name: str) -> str:
+    return name.replace("_per_dim", "/d").replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
