@@ -59,10 +59,14 @@ def _as_dataset(result: Any) -> "xr.Dataset":
 def _at_points_of(theory: "xr.Dataset", experiment: "xr.Dataset") -> "xr.Dataset":
     for axis in [name for name in experiment.coords if name in experiment.dims and name != "replica"]:
         if axis not in theory.coords:
-            raise InvalidInput("compare", "theory", f"varied along {axis!r} as the experiment is", list(theory.coords))
+            raise InvalidInput(
+                "compare", "theory", f"varied along {axis!r} as the experiment is", list(theory.coords)
+            )
         missing = set(experiment[axis].values.tolist()) - set(theory[axis].values.tolist())
         if missing:
-            raise InvalidInput("compare", "experiment", f"at the theory's points along {axis!r}", sorted(missing))
+            raise InvalidInput(
+                "compare", "experiment", f"at the theory's points along {axis!r}", sorted(missing)
+            )
         theory = theory.sel({axis: experiment[axis].values})
     return theory
 
@@ -84,7 +88,11 @@ def _row(line: "xr.DataArray", points: "xr.DataArray") -> "xr.Dataset":
     import xarray as xr
 
     mean, count = points.mean("replica", skipna=True), points.count("replica")
-    error = points.std("replica", ddof=1, skipna=True) / np.sqrt(count) if points.sizes["replica"] > 1 else mean * np.nan
+    error = (
+        points.std("replica", ddof=1, skipna=True) / np.sqrt(count)
+        if points.sizes["replica"] > 1
+        else mean * np.nan
+    )
     gap = mean - line
     z = xr.where(error > 0, gap / xr.where(error > 0, error, 1.0), np.nan)
     columns = {"theory": line, "experiment": mean, "gap": gap, "standard_error": error, "z": z}
@@ -100,7 +108,9 @@ def table_of(comparison: "xr.Dataset", quantity: str = "test_error") -> tuple[li
     for index in np.ndindex(*(chosen.sizes[axis] for axis in axes)):
         point = chosen.isel(dict(zip(axes, index, strict=True)))
         numbers = [f"{float(point[name]):.5f}" for name in ("theory", "experiment", "standard_error")]
-        rows.append([_coordinate(point[axis].item()) for axis in axes] + numbers + [f"{float(point['z']):+.1f}"])
+        rows.append(
+            [_coordinate(point[axis].item()) for axis in axes] + numbers + [f"{float(point['z']):+.1f}"]
+        )
     return header, rows
 
 

@@ -14,7 +14,14 @@ from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
 from limitlaw.core.precision import double_precision
 from limitlaw.models.base import AbstractSolvable
 
-POSITIVE = ("samples_per_dim", "width_per_dim", "penalty", "step_size", "step_samples_per_dim", "bulk_variance")
+POSITIVE = (
+    "samples_per_dim",
+    "width_per_dim",
+    "penalty",
+    "step_size",
+    "step_samples_per_dim",
+    "bulk_variance",
+)
 """Fields searched by their logarithm."""
 
 REACH = 12.0
@@ -76,7 +83,9 @@ def optimise(
         objective = _objective(build, minimise, dim, path)
         if not np.isfinite(objective(first)[0]):
             raise NotConverged(f"optimise: the theory has no finite {minimise} at the start")
-        found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=_options(steps))
+        found = minimize(
+            objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=_options(steps)
+        )
         finite = [row for row in path if np.isfinite(row[-1])]
         best = min(finite, key=lambda row: row[-1])
         status = _status(found, bounds, best[:-1], failures=len(path) - len(finite))
@@ -156,7 +165,11 @@ def _bounds(free: np.ndarray, reach: float | None) -> list[tuple[float | None, f
 def _status(found: Any, bounds: Any, best: np.ndarray, failures: int) -> str:
     problems = []
     if bounds is not None:
-        at_end = [i for i, (low, high) in enumerate(bounds) if low is not None and min(best[i] - low, high - best[i]) < 1e-6]
+        at_end = [
+            i
+            for i, (low, high) in enumerate(bounds)
+            if low is not None and min(best[i] - low, high - best[i]) < 1e-6
+        ]
         problems += [f"variable {i} reached the end of its range" for i in at_end]
     if failures:
         problems.append(f"the theory did not converge at {failures} points")

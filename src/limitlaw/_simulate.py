@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from limitlaw.core.errors import InvalidInput
+from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import replica_key
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Measurements
@@ -26,7 +27,7 @@ def simulate(
 ) -> Measurements:
     """Draw, train and measure a model at finite size.
 
-    Every replica draws weights and data afresh; replica r of a seed is the same whatever else is run.
+    Every replica draws weights and data afresh; replica r of a seed and model is the same whatever else is run.
 
     Args:
         model: any model that can be drawn.
@@ -51,7 +52,8 @@ def simulate(
     else:
         cells = [future.result() for future in [executor.submit(run_cell, *one) for one in arguments]]
     observables, order_parameters = (
-        {name: np.stack([cell[which][name] for cell in cells]) for name in cells[0][which]} for which in (0, 1)
+        {name: np.stack([cell[which][name] for cell in cells]) for name in cells[0][which]}
+        for which in (0, 1)
     )
     return Measurements(observables, order_parameters, sizes.dim, seed, replicas)
 
@@ -63,7 +65,8 @@ def run_cell(
     with double_precision():
         leaves, structure = jax.tree.flatten(model)
         sizes = model.sizes(dim, test_samples)
-        return jax.tree.map(np.asarray, _compiled(leaves, sizes, replica_key(seed, replica), structure=structure))
+        key = replica_key(seed, fingerprint(model), replica)
+        return jax.tree.map(np.asarray, _compiled(leaves, sizes, key, structure=structure))
 
 
 @functools.partial(jax.jit, static_argnames=("structure",))
@@ -81,7 +84,11 @@ def require_simulable(model: Any) -> None:
 
 def require_counts(replicas: Any, seed: Any, test_samples: Any) -> None:
     """Refuse counts that are not positive integers, and seeds that are no integers."""
-    for field, value, least in (("replicas", replicas, 1), ("seed", seed, 0), ("test_samples", test_samples, 1)):
+    for field, value, least in (
+        ("replicas", replicas, 1),
+        ("seed", seed, 0),
+        ("test_samples", test_samples, 1),
+    ):
         if field == "test_samples" and value is None:
             continue
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:

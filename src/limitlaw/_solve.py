@@ -52,7 +52,9 @@ def solve(
     solution = jax.tree.map(lambda leaf: leaf[0], solve_batch([model], dim, quantities))
     if throw and not Status(int(solution.convergence.status)).trusted:
         residual = float(solution.convergence.residual)
-        raise NotConverged(f"{type(model).__name__}: {solution.convergence.sentence} (residual {residual:.1e})")
+        raise NotConverged(
+            f"{type(model).__name__}: {solution.convergence.sentence} (residual {residual:.1e})"
+        )
     return solution
 
 
@@ -74,7 +76,9 @@ def solve_batch(
         for refinement in range(REFINEMENTS + 1):
             for members, plan in _batches([models[i] for i in pending], refinement):
                 indices = [pending[i] for i in members]
-                for index, one in zip(indices, _solve_members([models[i] for i in indices], plan, dim), strict=True):
+                for index, one in zip(
+                    indices, _solve_members([models[i] for i in indices], plan, dim), strict=True
+                ):
                     results[index] = one
             pending = [i for i in pending if results[i].convergence.status == Status.UNRESOLVED]
             if not pending:
@@ -105,7 +109,9 @@ def _solve_members(models: Sequence[AbstractSolvable], plan: Plan, dim: int | No
     results = []
     for start in range(0, len(models), CHUNK):
         count = min(CHUNK, len(models) - start)
-        moving = [_padded(column[start : start + count]) for column, v in zip(columns, varies, strict=True) if v]
+        moving = [
+            _padded(column[start : start + count]) for column, v in zip(columns, varies, strict=True) if v
+        ]
         solved = _compiled(moving, fixed, dim, structure=structure, varies=varies, plan=plan)
         solved = jax.tree.map(np.asarray, solved)
         if not moving:
@@ -116,7 +122,9 @@ def _solve_members(models: Sequence[AbstractSolvable], plan: Plan, dim: int | No
 
 
 @functools.partial(jax.jit, static_argnames=("structure", "varies", "plan"))
-def _compiled(moving: list, fixed: list, dim: Any, *, structure: Any, varies: tuple[bool, ...], plan: Plan) -> Solution:
+def _compiled(
+    moving: list, fixed: list, dim: Any, *, structure: Any, varies: tuple[bool, ...], plan: Plan
+) -> Solution:
     def one(point: list) -> Solution:
         sources = {True: iter(point), False: iter(fixed)}
         return jax.tree.unflatten(structure, [next(sources[v]) for v in varies]).limit(plan, dim)
@@ -148,11 +156,17 @@ def _stack(solutions: Sequence[Solution]) -> Solution:
     shared = {
         name
         for name, value in first.order_parameters.items()
-        if all(name in s.order_parameters and s.order_parameters[name].shape == value.shape for s in solutions)
+        if all(
+            name in s.order_parameters and s.order_parameters[name].shape == value.shape for s in solutions
+        )
     }
     return Solution(
         {name: np.stack([s.observables[name] for s in solutions]) for name in first.observables},
-        {n: np.stack([s.order_parameters[n] for s in solutions]) for n in first.order_parameters if n in shared},
+        {
+            n: np.stack([s.order_parameters[n] for s in solutions])
+            for n in first.order_parameters
+            if n in shared
+        },
         jax.tree.map(lambda *leaves: np.stack(leaves), *(s.convergence for s in solutions)),
         first.standing,
     )
@@ -167,7 +181,10 @@ def _keep(solution: Solution, quantities: Sequence[str] | None) -> Solution:
             raise UnknownName("quantity", name, known)
     chosen = lambda values: {name: value for name, value in values.items() if name in quantities}  # noqa: E731
     return Solution(
-        chosen(solution.observables), chosen(solution.order_parameters), solution.convergence, solution.standing
+        chosen(solution.observables),
+        chosen(solution.order_parameters),
+        solution.convergence,
+        solution.standing,
     )
 
 

@@ -37,7 +37,9 @@ def mei_montanari(slope, noise_variance, linear, nonlinear, label_noise, samples
     return linear * e1 / e0 + (label_noise + nonlinear) * e2 / e0 + nonlinear
 
 
-@pytest.mark.parametrize(("samples", "width", "penalty"), [(2.0, 1.0, 0.1), (0.6, 1.5, 0.01), (3.0, 4.0, 1.0)])
+@pytest.mark.parametrize(
+    ("samples", "width", "penalty"), [(2.0, 1.0, 0.1), (0.6, 1.5, 0.01), (3.0, 4.0, 1.0)]
+)
 def test_equals_the_explicit_formula(samples, width, penalty):
     # ReLU: E z relu = 1/2, E relu^2 = 1/2, E relu = 1/sqrt(2 pi); sine: E z sin = e^-1/2, E sin^2 = (1 - e^-2)/2.
     slope, noise = 0.5, 0.5 - 1 / (2 * np.pi) - 0.25

@@ -34,7 +34,11 @@ def test_opposite_strengths_of_an_odd_activation_are_one_group():
 
 
 def test_groups_may_be_permuted():
-    strengths, fractions, variances = np.array([0.4, 1.5, -0.9]), np.array([0.2, 0.5, 0.3]), np.array([1.0, 1.3, 1.1])
+    strengths, fractions, variances = (
+        np.array([0.4, 1.5, -0.9]),
+        np.array([0.2, 0.5, 0.3]),
+        np.array([1.0, 1.3, 1.1]),
+    )
     order = [2, 0, 1]
     original = ll.solve(spiked(strength=strengths, fraction=fractions, bulk_variance=variances))
     permuted = ll.solve(
@@ -144,8 +148,14 @@ def test_zero_penalty_at_the_interpolation_threshold_diverges():
 
 
 def test_gaussian_rows_matter_for_relu_and_not_for_sine():
-    relu = [ll.solve(spiked(activation=ll.activations.ReLU(), rows=rows))["test_error"] for rows in ("spherical", "gaussian")]
-    sine = [ll.solve(spiked(activation=ll.activations.Sin(), rows=rows))["test_error"] for rows in ("spherical", "gaussian")]
+    relu = [
+        ll.solve(spiked(activation=ll.activations.ReLU(), rows=rows))["test_error"]
+        for rows in ("spherical", "gaussian")
+    ]
+    sine = [
+        ll.solve(spiked(activation=ll.activations.Sin(), rows=rows))["test_error"]
+        for rows in ("spherical", "gaussian")
+    ]
     assert abs(relu[0] / relu[1] - 1) > 5e-3
     assert sine[0] == pytest.approx(sine[1], abs=1e-9)  # de/dc is -c0/2 there, already in the span
 

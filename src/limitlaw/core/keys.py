@@ -3,7 +3,7 @@
 import zlib
 
 import jax
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 
 def named(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
@@ -11,6 +11,15 @@ def named(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
-def replica_key(seed: int, replica: int | Array) -> PRNGKeyArray:
-    """The key of one replica: it depends on the seed and the replica's number alone."""
-    return jax.random.fold_in(jax.random.key(seed), replica)
+def replica_key(seed: int, statement: str, replica: int) -> PRNGKeyArray:
+    """The key of one replica of one statement.
+
+    It depends on nothing else, so a replica is the same alone, in a study or after an interruption; and
+    different points of a study draw independently, so that their error bars are independent.
+
+    Args:
+        seed: the user's.
+        statement: fingerprint of the model.
+        replica: number of the replica.
+    """
+    return jax.random.fold_in(named(jax.random.key(seed), statement), replica)

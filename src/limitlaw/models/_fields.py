@@ -8,7 +8,9 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced
 
 
-def require_number(owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()) -> bool:
+def require_number(
+    owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()
+) -> bool:
     """Refuse what is no real array of the given shape; True when the values can be inspected."""
     if not hasattr(value, "shape"):
         raise InvalidInput(owner, field, "a number", repr(value), meaning)
@@ -21,7 +23,9 @@ def require_number(owner: str, field: str, value: Any, meaning: str, shape: tupl
     return True
 
 
-def require_positive(owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()) -> None:
+def require_positive(
+    owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()
+) -> None:
     """Positive and finite, each entry."""
     if require_number(owner, field, value, meaning, shape) and not np.all((value > 0) & np.isfinite(value)):
         raise InvalidInput(owner, field, "positive and finite", _show(value), meaning)
@@ -36,7 +40,9 @@ def require_nonnegative(owner: str, field: str, value: Any, meaning: str, infini
         raise InvalidInput(owner, field, allowed, _show(value), meaning)
 
 
-def require_finite(owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()) -> None:
+def require_finite(
+    owner: str, field: str, value: Any, meaning: str, shape: tuple[int, ...] | None = ()
+) -> None:
     """Finite, each entry."""
     if require_number(owner, field, value, meaning, shape) and not np.all(np.isfinite(value)):
         raise InvalidInput(owner, field, "finite", _show(value), meaning)
@@ -53,7 +59,9 @@ def require_fractions(owner: str, field: str, value: Any, groups: int) -> None:
 def require_dim(owner: str, dim: Any) -> int:
     """A finite size to draw at."""
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool) or dim < 1:
-        raise InvalidInput("simulate", "dim", "a positive integer", repr(dim), f"the input dimension d of {owner}")
+        raise InvalidInput(
+            "simulate", "dim", "a positive integer", repr(dim), f"the input dimension d of {owner}"
+        )
     return int(dim)
 
 

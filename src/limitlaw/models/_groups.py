@@ -32,7 +32,10 @@ def group_count(owner: str, activation: Any, per_group: dict[str, Any]) -> int:
     for name, count in counts.items():
         if count != groups or count == 0:
             raise InvalidInput(
-                owner, name, f"one value for each of the {groups} neuron groups that `{first}` has", f"{count} values"
+                owner,
+                name,
+                f"one value for each of the {groups} neuron groups that `{first}` has",
+                f"{count} values",
             )
     return groups
 

@@ -4,9 +4,9 @@ Their limits differ in the bulk, in the first layer and in how the teacher lies 
 the latent rule, the endpoints, and naming the results is the same.
 """
 
+import abc
 from typing import Any, Literal
 
-import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -111,7 +111,9 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
         sizes = _NODES_ONE_SPIKE if self.spike_count == 1 else _NODES_MORE_SPIKES
         # Inside a transformation nothing can be refined afterwards.
         refinement = 1 if any_traced(self) else refinement
-        return Plan((self._endpoint(), any_traced(self._given_rows())), sizes[min(refinement, len(sizes) - 1)])
+        return Plan(
+            (self._endpoint(), any_traced(self._given_rows())), sizes[min(refinement, len(sizes) - 1)]
+        )
 
     def _endpoint(self) -> Endpoint:
         """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
@@ -229,7 +231,9 @@ def _diverged(groups: int, spikes: int, fluctuating_norms: bool, standing: Stand
     infinite = jnp.full((groups,), jnp.inf)
     square = jnp.full((groups, groups), jnp.inf)
     unknown = jnp.full((groups,), jnp.nan)
-    readout = Readout(unknown, jnp.full((groups * (spikes + fluctuating_norms),), jnp.nan), unknown, square, infinite)
+    readout = Readout(
+        unknown, jnp.full((groups * (spikes + fluctuating_norms),), jnp.nan), unknown, square, infinite
+    )
     result = RidgeLimit(
         jnp.asarray(jnp.inf),
         jnp.asarray(0.0),

@@ -36,6 +36,8 @@ class AbstractModel(eqx.Module):
     standing: ClassVar[Standing]
     meanings: ClassVar[dict[str, str]]
     """What each numeric field stands for, in a few words."""
+    accuracy: ClassVar[float] = 0.0
+    """Relative error of the limit that the model states for itself; zero for an exact theory."""
 
     @classmethod
     @abc.abstractmethod

@@ -78,7 +78,9 @@ class FrozenFeatures(AbstractRidgeFeatures):
         if self.spike is not None:
             if self.spike.ndim not in (1, 2) or self.spike.shape[0] != self.weights.shape[1]:
                 allowed = "of shape (dim,) or (dim, spikes)"
-                raise InvalidInput(owner, "spike", allowed, f"shape {self.spike.shape}", self.meanings["spike"])
+                raise InvalidInput(
+                    owner, "spike", allowed, f"shape {self.spike.shape}", self.meanings["spike"]
+                )
             require_finite(owner, "spike", self.spike, self.meanings["spike"], shape=None)
             self._check_orthonormal("spike", self.spike)
         self._check_groups()
@@ -99,7 +101,9 @@ class FrozenFeatures(AbstractRidgeFeatures):
                 allowed = f"one label for each of the {self.weights.shape[0]} rows"
                 raise InvalidInput(owner, "group", allowed, f"{len(labels)} labels", self.meanings["group"])
             if set(labels) != set(range(max(labels) + 1)):
-                raise InvalidInput(owner, "group", "labels 0, 1, ..., K-1, none left out", sorted(set(labels)))
+                raise InvalidInput(
+                    owner, "group", "labels 0, 1, ..., K-1, none left out", sorted(set(labels))
+                )
         count = group_count(owner, self.activation, {})
         if isinstance(self.activation, tuple) and count != self.groups:
             raise InvalidInput(owner, "activation", f"one for each of the {self.groups} groups", f"{count}")
@@ -166,7 +170,9 @@ class FrozenFeatures(AbstractRidgeFeatures):
             fluctuating_norms=True,
         )
         ratio = jnp.asarray(self.samples_per_dim) / self.width_per_dim
-        return RidgeProblem(first_layer, self.target, spikes.T @ jnp.asarray(self.teacher), ratio, self.penalty)
+        return RidgeProblem(
+            first_layer, self.target, spikes.T @ jnp.asarray(self.teacher), ratio, self.penalty
+        )
 
     def bulk_rows(self, dim: Any, dense: bool) -> SpectralBulk | DenseBulk:
         spikes, teacher = self.spikes(), jnp.asarray(self.teacher)

@@ -85,6 +85,7 @@ class GiantStep(AbstractRidgeFeatures):
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.HEURISTIC
+    accuracy: ClassVar[float] = 0.06
     meanings: ClassVar[dict[str, str]] = RATIOS | {
         "step_size": "eta/p, the learning rate of the giant step over the number of neurons",
         "step_samples_per_dim": "n0/d, samples of the giant step per input dimension",
@@ -101,11 +102,15 @@ class GiantStep(AbstractRidgeFeatures):
         meaning = self.meanings["step_samples_per_dim"]
         require_nonnegative(owner, "step_samples_per_dim", self.step_samples_per_dim, meaning, infinite=True)
         if len(groups) != 1 or groups == (0,):
-            raise InvalidInput(owner, "readout", "a vector of letters", f"shape {groups}", self.meanings["readout"])
+            raise InvalidInput(
+                owner, "readout", "a vector of letters", f"shape {groups}", self.meanings["readout"]
+            )
         require_finite(owner, "readout", self.readout, self.meanings["readout"], groups)
         require_fractions(owner, "readout_fraction", self.readout_fraction, groups[0])
         if self.bulk != "isotropic":
-            raise InvalidInput(owner, "bulk", '"isotropic"', repr(self.bulk), "how the rows after the step are modelled")
+            raise InvalidInput(
+                owner, "bulk", '"isotropic"', repr(self.bulk), "how the rows after the step are modelled"
+            )
         if not any_traced(self.activation):
             _require_odd(owner, self.activation)
 
@@ -178,7 +183,10 @@ class GiantStep(AbstractRidgeFeatures):
     def _rows(self) -> SteppedRows:
         scalars = step_scalars(self.activation, self.target)
         return stepped_rows(
-            scalars, jnp.asarray(self.step_size), jnp.asarray(self.step_samples_per_dim), jnp.asarray(self.readout)
+            scalars,
+            jnp.asarray(self.step_size),
+            jnp.asarray(self.step_samples_per_dim),
+            jnp.asarray(self.readout),
         )
 
 
@@ -194,4 +202,10 @@ def _require_odd(owner: str, activation: AbstractActivation) -> None:
         reason = "an odd function (otherwise the network before the step is of order one and the rows get more structure)"
         raise InvalidInput(owner, "activation", reason, repr(activation), meaning)
     if not abs(float(moments.first) - float(slope)) <= 1e-6 * size:
-        raise InvalidInput(owner, "activation", "without jumps (the gradient step needs its slope)", repr(activation), meaning)
+        raise InvalidInput(
+            owner,
+            "activation",
+            "without jumps (the gradient step needs its slope)",
+            repr(activation),
+            meaning,
+        )

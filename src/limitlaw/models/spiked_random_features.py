@@ -107,7 +107,9 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         require_nonnegative(owner, "penalty", self.penalty, self.meanings["penalty"])
         require_finite(owner, "strength", self.strength, self.meanings["strength"], shape=None)
         require_finite(owner, "shift", self.shift, self.meanings["shift"], shape=None)
-        require_positive(owner, "bulk_variance", self.bulk_variance, self.meanings["bulk_variance"], shape=None)
+        require_positive(
+            owner, "bulk_variance", self.bulk_variance, self.meanings["bulk_variance"], shape=None
+        )
         for field in ("bulk_variance", "shift"):
             _at_most_rank(owner, field, getattr(self, field), 1, "() or (groups,)")
         _at_most_rank(owner, "strength", self.strength, 2, "(), (groups,) or (groups, spikes)")
@@ -115,7 +117,9 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
             require_fractions(owner, "fraction", self.fraction, groups)
         self._check_alignment()
         if self.rows not in ("spherical", "gaussian"):
-            raise InvalidInput(owner, "rows", '"spherical" or "gaussian"', repr(self.rows), "the law of the bulk rows")
+            raise InvalidInput(
+                owner, "rows", '"spherical" or "gaussian"', repr(self.rows), "the law of the bulk rows"
+            )
 
     def _check_alignment(self) -> None:
         owner, meaning = type(self).__name__, self.meanings["alignment"]
@@ -141,7 +145,9 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
     def groups(self) -> int:
         """Number K of neuron groups."""
         fields = ("strength", "bulk_variance", "fraction", "shift")
-        return group_count(type(self).__name__, self.activation, {name: getattr(self, name) for name in fields})
+        return group_count(
+            type(self).__name__, self.activation, {name: getattr(self, name) for name in fields}
+        )
 
     @property
     def spike_count(self) -> int:
@@ -159,7 +165,9 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
             fluctuating_norms=self.rows == "gaussian",
         )
         ratio = jnp.asarray(self.samples_per_dim) / jnp.asarray(self.width_per_dim)
-        return RidgeProblem(first_layer, self.target, jnp.atleast_1d(jnp.asarray(self.alignment)), ratio, self.penalty)
+        return RidgeProblem(
+            first_layer, self.target, jnp.atleast_1d(jnp.asarray(self.alignment)), ratio, self.penalty
+        )
 
     def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
         groups = self.groups

@@ -64,7 +64,9 @@ def _require(data: xr.Dataset, quantity: str) -> None:
         raise UnknownName("quantity", quantity, [str(name) for name in data.data_vars])
     inner = [dim for dim in data[quantity].dims if dim in _INNER[1:] and data.sizes[dim] > 1]
     if inner:
-        raise InvalidInput("learning_curve", "quantity", "one number at each point", f"{quantity} over {inner}")
+        raise InvalidInput(
+            "learning_curve", "quantity", "one number at each point", f"{quantity} over {inner}"
+        )
 
 
 def _abscissa(data: xr.Dataset, x: str | None) -> str:
@@ -90,7 +92,9 @@ def _branches(given: list[xr.Dataset], x: str) -> Iterator[tuple[tuple[str, Any]
 
 
 def _draw_branch(axes, theory, experiment, quantity, x, branch, colour, label) -> None:
-    text = ", ".join(([label] if label else []) + [f"{_short(name)} = {_value(value)}" for name, value in branch.items()])
+    text = ", ".join(
+        ([label] if label else []) + [f"{_short(name)} = {_value(value)}" for name, value in branch.items()]
+    )
     if theory is not None and _has(theory, branch):
         line = theory.sel(branch)
         _draw_line(axes, line, quantity, x, colour, text or f"theory ({theory.attrs.get('standing', '')})")

@@ -73,12 +73,28 @@ def _measured(weights, spike, teacher, activation, target, sizes: Sizes) -> Feat
     groups = len(sizes.groups)
     zeros = jnp.zeros(groups)
     instance = FeatureInstance(
-        weights, teacher, spike[:, None], zeros[:, None], zeros, zeros, (activation,) * groups, target, sizes.groups
+        weights,
+        teacher,
+        spike[:, None],
+        zeros[:, None],
+        zeros,
+        zeros,
+        (activation,) * groups,
+        target,
+        sizes.groups,
     )
     shares = instance.members / jnp.asarray(sizes.groups)[:, None]
     strengths = shares @ (weights @ spike)
     instance = FeatureInstance(
-        weights, teacher, spike[:, None], strengths[:, None], zeros, zeros, instance.activations, target, sizes.groups
+        weights,
+        teacher,
+        spike[:, None],
+        strengths[:, None],
+        zeros,
+        zeros,
+        instance.activations,
+        target,
+        sizes.groups,
     )
     variances = shares @ bulk_square_norms(instance)
     return FeatureInstance(

@@ -38,7 +38,9 @@ class FeatureInstance(eqx.Module):
     @property
     def members(self) -> Float[Array, "groups features"]:
         """Indicator of each group."""
-        labels = jnp.repeat(jnp.arange(len(self.groups)), jnp.asarray(self.groups), total_repeat_length=self.features)
+        labels = jnp.repeat(
+            jnp.arange(len(self.groups)), jnp.asarray(self.groups), total_repeat_length=self.features
+        )
         return (labels[None, :] == jnp.arange(len(self.groups))[:, None]).astype(self.weights.dtype)
 
     @property
@@ -55,11 +57,17 @@ class FeatureInstance(eqx.Module):
         ends = [sum(self.groups[: k + 1]) for k in range(len(self.groups))]
         parts = jnp.split(fields, ends[:-1], axis=1)
         triples = zip(self.activations, parts, self.shifts, strict=True)
-        return jnp.concatenate([act(part + shift) for act, part, shift in triples], axis=1) / jnp.sqrt(self.features)
+        return jnp.concatenate([act(part + shift) for act, part, shift in triples], axis=1) / jnp.sqrt(
+            self.features
+        )
 
 
 def data_block(
-    target: AbstractTarget, teacher: Float[Array, " dim"], key: PRNGKeyArray, block: Int[Array, ""] | int, rows: int
+    target: AbstractTarget,
+    teacher: Float[Array, " dim"],
+    key: PRNGKeyArray,
+    block: Int[Array, ""] | int,
+    rows: int,
 ) -> tuple[Float[Array, "rows dim"], Float[Array, " rows"]]:
     """Inputs and labels of one block; they depend on the key and the block's number alone."""
     own = jax.random.fold_in(key, block)

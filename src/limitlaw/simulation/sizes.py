@@ -53,7 +53,9 @@ def draw_sizes(
     """
     samples, features = round(float(samples_per_dim) * dim), sum(groups)
     if samples < 1:
-        raise InvalidInput(owner, "samples_per_dim", f"at least one sample at dim={dim}", float(samples_per_dim))
+        raise InvalidInput(
+            owner, "samples_per_dim", f"at least one sample at dim={dim}", float(samples_per_dim)
+        )
     if min(groups) < 1:
         raise InvalidInput(owner, "width_per_dim", f"at least one neuron in each group at dim={dim}", groups)
     infinite = bool(np.isinf(step_samples_per_dim))

@@ -21,7 +21,9 @@ class Axis(NamedTuple):
         if not isinstance(count, (int, np.integer)) or not 1 <= count <= len(self.values):
             raise InvalidInput("thin", self.name, f"an integer from 1 to {len(self.values)}", repr(count))
         chosen = np.unique(np.round(np.linspace(0, len(self.values) - 1, count)).astype(int))
-        return Axis(self.name, *(tuple(column[i] for i in chosen) for column in (self.values, self.coordinates)))
+        return Axis(
+            self.name, *(tuple(column[i] for i in chosen) for column in (self.values, self.coordinates))
+        )
 
 
 def make_axis(name: str, values: Any) -> Axis:

@@ -35,7 +35,9 @@ class Cells(NamedTuple):
         return self.models[point], self.dim, self.seed, replica, self.test_samples
 
 
-def run_cells(cells: Cells, store: Store | None, executor: Executor | None, progress: bool | None) -> dict[Place, Cell]:
+def run_cells(
+    cells: Cells, store: Store | None, executor: Executor | None, progress: bool | None
+) -> dict[Place, Cell]:
     """Every cell, from the store where it is there; each new one is committed before the next is looked at."""
     done = {} if store is None else {p: c for p in cells.places() if (c := store.read(*p)) is not None}
     missing = [place for place in cells.places() if place not in done]

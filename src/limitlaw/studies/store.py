@@ -38,7 +38,9 @@ class Store:
         StoreError: the folder cannot be read or written.
     """
 
-    def __init__(self, folder: str | Path, identity: Mapping[str, Any], description: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: str | Path, identity: Mapping[str, Any], description: Mapping[str, Any]
+    ) -> None:
         self.folder = Path(folder)
         require_writable(self.folder)
         manifest = {"format": FORMAT, "identity": dict(identity), "description": dict(description)}
@@ -56,7 +58,11 @@ class Store:
 
     def write(self, point: int, replica: int, cell: Cell) -> None:
         """Commit a finished cell."""
-        arrays = {f"{kind}/{name}": value for kind, part in zip(_KINDS, cell, strict=True) for name, value in part.items()}
+        arrays = {
+            f"{kind}/{name}": value
+            for kind, part in zip(_KINDS, cell, strict=True)
+            for name, value in part.items()
+        }
 
         def dump(file: BinaryIO) -> None:
             np.savez(file, **arrays)
@@ -77,7 +83,9 @@ def read_store(folder: Path) -> "xr.Dataset":
     return assemble(cells, replicas, description)
 
 
-def assemble(cells: Mapping[tuple[int, int], Cell], replicas: int, description: Mapping[str, Any]) -> "xr.Dataset":
+def assemble(
+    cells: Mapping[tuple[int, int], Cell], replicas: int, description: Mapping[str, Any]
+) -> "xr.Dataset":
     """Cells as a dataset; values whose shapes differ between points are left out and named in `left_out`."""
     axes = description["axes"]
     points = int(np.prod([len(coordinates) for coordinates in axes.values()]))
@@ -110,7 +118,9 @@ def _read_cell(path: Path) -> Cell | None:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
-    parts = [{n.split("/", 1)[1]: v for n, v in arrays.items() if n.startswith(f"{kind}/")} for kind in _KINDS]
+    parts = [
+        {n.split("/", 1)[1]: v for n, v in arrays.items() if n.startswith(f"{kind}/")} for kind in _KINDS
+    ]
     return parts[0], parts[1]
 
 
@@ -131,7 +141,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     different = [name for name in wanted if found.get(name) != wanted[name]]
     if different:
-        pairs = ", ".join(f"{name} is {_short(found.get(name))}, not {_short(wanted[name])}" for name in different)
+        pairs = ", ".join(
+            f"{name} is {_short(found.get(name))}, not {_short(wanted[name])}" for name in different
+        )
         raise ForeignStore(f"{folder} belongs to another study: its {pairs}; choose another folder")
 
 

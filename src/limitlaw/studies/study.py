@@ -11,10 +11,10 @@ from limitlaw._label import model_attributes, theory_dataset
 from limitlaw._simulate import require_counts, require_simulable
 from limitlaw._solve import solve_batch
 from limitlaw.core.errors import InvalidInput, UnknownName
+from limitlaw.core.fingerprint import fingerprint
 from limitlaw.models.base import AbstractModel
 from limitlaw.studies.axes import Axis, make_axis
 from limitlaw.studies.cells import Cells, run_cells
-from limitlaw.studies.fingerprint import fingerprint
 from limitlaw.studies.store import Store, assemble
 
 if TYPE_CHECKING:
@@ -67,7 +67,13 @@ class Study:
             if name not in self.coordinates:
                 raise UnknownName("axis", name, self.coordinates)
         kept = [axis.thin(counts[axis.name]) if axis.name in counts else axis for axis in self.axes]
-        return Study(self.model, {a.name: dict(zip(a.coordinates, a.values, strict=True)) if _named(a) else a.values for a in kept})
+        return Study(
+            self.model,
+            {
+                a.name: dict(zip(a.coordinates, a.values, strict=True)) if _named(a) else a.values
+                for a in kept
+            },
+        )
 
     def solve(self, dim: int | None = None, quantities: list[str] | None = None) -> "xr.Dataset":
         """The limit at every point, in as few compiled calls as the grid allows.
@@ -115,7 +121,10 @@ class Study:
         for model in self.models:
             sizes = model.sizes(dim, test_samples)
         attributes = self._attributes() | {"dim": sizes.dim, "seed": seed}
-        description = {"axes": {name: list(c) for name, c in self.coordinates.items()}, "attributes": attributes}
+        description = {
+            "axes": {name: list(c) for name, c in self.coordinates.items()},
+            "attributes": attributes,
+        }
         identity = {
             "study": fingerprint(self.models),
             "axes": {name: len(coordinates) for name, coordinates in self.coordinates.items()},
@@ -132,7 +141,9 @@ class Study:
 
         meanings = {f"meaning_{a.name}": self.model.meanings.get(a.name, a.name) for a in self.axes}
         fields = model_attributes(self.model)
-        fixed = {key: value for key, value in fields.items() if key.removeprefix("field_") not in self.coordinates}
+        fixed = {
+            key: value for key, value in fields.items() if key.removeprefix("field_") not in self.coordinates
+        }
         return fixed | meanings | {"limitlaw_version": __version__}
 
 

@@ -144,9 +144,7 @@ class IsotropicBulk(AbstractBulk):
         total = sources.shape[0] + groups
         gram = jnp.zeros((total, total)).at[: total - groups, : total - groups].set(jnp.diag(sources))
         gram = gram.at[total - groups :, total - groups :].set(self.width_per_dim * responses.slope)
-        return DirectionGram(
-            jnp.diag(self.inverse_width / responses.noise), jnp.zeros((groups, total)), gram
-        )
+        return DirectionGram(jnp.diag(self.inverse_width / responses.noise), jnp.zeros((groups, total)), gram)
 
     def second_moments(self, loads, responses, forces, variances, norm):
         resolvent = self._resolvent(loads, responses.noise)

@@ -57,7 +57,9 @@ class AbstractActivation(eqx.Module):
     def norm_response(self, mean: Float[Array, "..."], std: Float[Array, "..."]) -> Float[Array, "..."]:
         """Derivative of E s(mean + std g) in the variance std^2, std > 0."""
         mean, std = jnp.broadcast_arrays(jnp.asarray(mean), jnp.asarray(std))
-        slope = jax.jvp(lambda deviation: self.moments(mean, deviation).mean, (std,), (jnp.ones_like(std),))[1]
+        slope = jax.jvp(lambda deviation: self.moments(mean, deviation).mean, (std,), (jnp.ones_like(std),))[
+            1
+        ]
         return slope / (2 * std)
 
 

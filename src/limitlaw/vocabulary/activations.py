@@ -227,7 +227,9 @@ class Sum(AbstractActivation):
     def moments(self, mean: Float[Array, "..."], std: Float[Array, "..."]) -> GaussianMoments:
         parts = [activation.moments(mean, std) for activation in self.activations]
         second = gaussian_moments(self, mean, std).second
-        return GaussianMoments(self._combine([p.mean for p in parts]), self._combine([p.first for p in parts]), second)
+        return GaussianMoments(
+            self._combine([p.mean for p in parts]), self._combine([p.first for p in parts]), second
+        )
 
     def _combine(self, values: list[Array]) -> Array:
         weights = jnp.ones(len(values)) if self.weights is None else jnp.asarray(self.weights)

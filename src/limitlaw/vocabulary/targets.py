@@ -123,7 +123,9 @@ def as_target(value: Any) -> AbstractTarget:
 
 def _require_variance(owner: str, value: Any) -> None:
     if not hasattr(value, "shape") or value.shape != ():
-        raise InvalidInput(owner, "noise_variance", "a number", repr(value), "the variance of the label noise")
+        raise InvalidInput(
+            owner, "noise_variance", "a number", repr(value), "the variance of the label noise"
+        )
     if not is_traced(value) and isinstance(value, np.ndarray) and not (value >= 0 and np.isfinite(value)):
         raise InvalidInput(owner, "noise_variance", "zero or more", value, "the variance of the label noise")
 

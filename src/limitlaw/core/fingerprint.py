@@ -1,4 +1,4 @@
-"""What makes two studies the same: the model's fields, functions by their values."""
+"""What makes two statements the same: the model's fields, functions by their values."""
 
 import dataclasses
 import hashlib

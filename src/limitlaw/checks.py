@@ -1,0 +1,187 @@
+"""`check_model`: what every model must pass, its own included if you write one."""
+
+import dataclasses
+import pickle
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from limitlaw._simulate import simulate
+from limitlaw._solve import solve
+from limitlaw.core.errors import LimitlawError
+from limitlaw.core.precision import double_precision
+from limitlaw.core.records import Measurements
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable
+
+SIGMAS = 4.0
+_SMALL_FIELD = 8
+
+
+class CheckEntry(NamedTuple):
+    """One check: its name, whether it passed, and what was measured."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class CheckFailed(LimitlawError, AssertionError):
+    """Some check did not pass."""
+
+
+def check_model(
+    model: Any,
+    dim: int = 200,
+    replicas: int = 24,
+    seed: int = 0,
+    experiment: bool = True,
+    throw: bool = False,
+) -> list[CheckEntry]:
+    """Run the checks that a model's capabilities ask for.
+
+    Residual and bounds of the solution; implicit gradients against central differences in every small
+    continuous field; `vmap` against a loop; the reference; pickling; names on both sides; and theory against
+    experiment, extrapolated in 1/d from `dim` and `2 dim`, within 4 standard errors plus the accuracy that the
+    model itself states.
+
+    Args:
+        model: an instance, at an interior point.
+        dim: the smaller of the two sizes.
+        replicas: of each size.
+        seed: of the experiment.
+        experiment: leave the experiment out when False.
+        throw: raise `CheckFailed` with all failures.
+
+    Returns:
+        One entry for each check.
+    """
+    entries = [_reference(model), _pickle(model)]
+    if isinstance(model, AbstractSolvable):
+        entries += [_residual(model), _bounds(model), _gradient(model), _vmap(model)]
+    if experiment and isinstance(model, AbstractSimulable) and isinstance(model, AbstractSolvable):
+        entries += _experiment(model, dim, replicas, seed)
+    failures = [f"{entry.name}: {entry.detail}" for entry in entries if not entry.passed]
+    if throw and failures:
+        raise CheckFailed("; ".join(failures))
+    return entries
+
+
+def _reference(model: Any) -> CheckEntry:
+    good = isinstance(model.reference, Reference) and isinstance(model.standing, Standing)
+    return CheckEntry("reference and standing", good, f"arXiv {model.reference.arxiv}, {model.standing}")
+
+
+def _pickle(model: Any) -> CheckEntry:
+    copy = pickle.loads(pickle.dumps(model))
+    same = all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(model), jax.tree.leaves(copy), strict=True)
+    )
+    return CheckEntry("pickling", same, "fields survive")
+
+
+def _residual(model: Any) -> CheckEntry:
+    residual = float(solve(model).convergence.residual)
+    return CheckEntry("residual", residual < 1e-10, f"{residual:.1e}")
+
+
+def _bounds(model: Any) -> CheckEntry:
+    order = solve(model).order_parameters
+    gram = np.atleast_2d(order["bulk_norm"])
+    smallest = min(float(np.min(order["norm"])), float(np.min(np.linalg.eigvalsh((gram + gram.T) / 2))))
+    # The teacher's overlap is a projection of the bulk's: Q - psi psi' is positive.
+    rest = float(
+        np.min(np.linalg.eigvalsh(gram - np.outer(order["teacher_overlap"], order["teacher_overlap"])))
+    )
+    least = min(smallest, rest)
+    return CheckEntry("norms positive, overlaps within norms", least > -1e-10, f"smallest {least:.1e}")
+
+
+def _continuous(model: Any) -> dict[str, np.ndarray]:
+    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, np.ndarray) and value.size <= _SMALL_FIELD and np.all(np.isfinite(value)) and name != "teacher"
+        and "fraction" not in name
+    }  # fmt: skip
+
+
+def _gradient(model: Any) -> CheckEntry:
+    fields = _continuous(model)
+
+    def error(values: dict[str, Any]) -> Any:
+        return solve(dataclasses.replace(model, **values))["test_error"]
+
+    worst, where = 0.0, ""
+    with double_precision():
+        compiled = jax.jit(error)
+        slopes = jax.jit(jax.grad(error))({name: jnp.asarray(value) for name, value in fields.items()})
+        for name, value in fields.items():
+            for index in np.ndindex(value.shape):
+                gap = _difference_gap(compiled, fields, name, index, float(np.asarray(slopes[name])[index]))
+                if gap >= worst:
+                    worst, where = gap, name
+    return CheckEntry("gradient = finite difference", worst < 1e-6, f"largest gap {worst:.1e} in {where}")
+
+
+def _difference_gap(error: Any, fields: dict[str, np.ndarray], name: str, index: Any, slope: float) -> float:
+    value = fields[name]
+    step = 1e-4 * max(abs(float(value[index])), 0.1)
+    shifted = []
+    # Fourth-order central difference: its own error is far below the 1e-6 asked for.
+    for multiple in (-2, -1, 1, 2):
+        moved = value.copy()
+        moved[index] += multiple * step
+        shifted.append(float(error(fields | {name: moved})))
+    difference = (shifted[0] - 8 * shifted[1] + 8 * shifted[2] - shifted[3]) / (12 * step)
+    return abs(slope - difference) / (1 + abs(difference))
+
+
+def _vmap(model: Any) -> CheckEntry:
+    penalties = np.array([0.5, 1.0, 2.0]) * float(model.penalty)
+
+    def error(penalty: Any) -> Any:
+        return solve(dataclasses.replace(model, penalty=penalty))["test_error"]
+
+    with double_precision():
+        batch = np.asarray(jax.vmap(error)(jnp.asarray(penalties)))
+    loop = np.array([error(penalty) for penalty in penalties])
+    gap = float(np.max(np.abs(batch - loop)))
+    return CheckEntry("vmap = loop", gap < 1e-9, f"{gap:.1e}")
+
+
+def _experiment(model: Any, dim: int, replicas: int, seed: int) -> list[CheckEntry]:
+    theory = solve(model)
+    own = getattr(model, "weights", None)
+    if own is None:
+        small, large = (simulate(model, size, replicas, seed) for size in (dim, 2 * dim))
+        values = {name: (_extrapolated(small, large, name)) for name in theory.observables}
+        shared = small
+    else:
+        shared = simulate(model, None, replicas, seed)
+        values = {name: (shared.mean(name), shared.standard_error(name)) for name in theory.observables}
+    return [_names(theory, shared), *(_agreement(model, theory, name, *values[name]) for name in values)]
+
+
+def _extrapolated(small: Measurements, large: Measurements, name: str) -> tuple[Any, Any]:
+    """Value at 1/d = 0 of the line through two sizes, and its standard error."""
+    value = 2 * large.mean(name) - small.mean(name)
+    return value, np.hypot(2 * large.standard_error(name), small.standard_error(name))
+
+
+def _names(theory: Any, measured: Measurements) -> CheckEntry:
+    missing = [n for n in (*theory.observables, *theory.order_parameters)
+               if n not in measured.observables | measured.order_parameters]  # fmt: skip
+    return CheckEntry(
+        "the experiment measures what the theory names", not missing, ", ".join(missing) or "all"
+    )
+
+
+def _agreement(model: Any, theory: Any, name: str, value: Any, error: Any) -> CheckEntry:
+    expected, allowance = float(theory[name]), model.accuracy * float(theory[name])
+    gap = float(value) - expected
+    text = f"theory {expected:.5f}, experiment {float(value):.5f} ± {float(error):.5f}"
+    return CheckEntry(f"{name}: theory = experiment", abs(gap) <= SIGMAS * float(error) + allowance, text)

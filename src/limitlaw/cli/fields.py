@@ -1,0 +1,104 @@
+"""Text of a field to its value: numbers, vectors, activations, targets."""
+
+import dataclasses
+from typing import Any
+
+from limitlaw.cli.ranges import parse_assignment, parse_axis, split_commas
+from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
+from limitlaw.core.errors import InvalidInput, UnknownName
+
+NAMED = ("activation", "target")
+
+
+def build_model(name: str, settings: list[str]) -> Any:
+    """The model's example with some fields set.
+
+    Raises:
+        UnknownName, InvalidInput: no such model or field, or a value that it cannot take.
+    """
+    assignments = dict(parse_assignment("--set", text) for text in settings)
+    model = model_class(name).example()
+    _require_fields(model, assignments)
+    values = {field: parse_value(model, field, text) for field, text in assignments.items()}
+    return dataclasses.replace(model, **values)
+
+
+def parse_axes(over: list[str]) -> dict[str, list[float] | list[str]]:
+    """Axes as text; this imports nothing heavy and is done before the model is built."""
+    assignments = [parse_assignment("--over", text) for text in over]
+    return {name: parse_axis(name, text) for name, text in assignments}
+
+
+def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str, Any]:
+    """Axes with their values in place of text.
+
+    Raises:
+        UnknownName: the model has no such field, or there is no such object.
+    """
+    _require_fields(model, axes)
+    return {
+        name: [point if isinstance(point, float) else parse_value(model, name, point) for point in points]
+        for name, points in axes.items()
+    }
+
+
+def parse_value(model: Any, field: str, text: str) -> Any:
+    """One value: a number, a vector "(1,-0.6)", none, or an activation or target by name."""
+    if field == "activation":
+        parts = split_commas(text.strip("()")) if text.startswith("(") else [text]
+        found = tuple(parse_activation(part) for part in parts)
+        return found if text.startswith("(") else found[0]
+    if field == "target":
+        return parse_target(text)
+    if text.lower() == "none":
+        return None
+    if isinstance(getattr(model, field), str):
+        return text
+    return _numbers(model, field, text)
+
+
+def _numbers(model: Any, field: str, text: str) -> Any:
+    try:
+        if text[0] in "([":
+            return [_numbers(model, field, part) for part in split_commas(text[1:-1])]
+        return float(text)
+    except ValueError:
+        raise InvalidInput(
+            type(model).__name__, field, "a number or a vector such as (1,-0.6)", repr(text)
+        ) from None
+
+
+def parse_activation(text: str) -> Any:
+    """An activation by name; "hermite3" and "erf(1)" carry their parameter."""
+    from limitlaw.vocabulary import activations
+
+    name, parameter = text.lower().rstrip(")"), None
+    if "(" in name:
+        name, parameter = name.split("(", 1)
+    elif name.startswith("hermite") and name[7:].isdigit():
+        name, parameter = "hermite", name[7:]
+    kind = getattr(activations, find("activation", name, ACTIVATIONS))
+    if name == "hermite":
+        return kind(int(parameter or 3))
+    return kind(float(parameter)) if name == "erf" and parameter else kind()
+
+
+def parse_target(text: str) -> Any:
+    """A target: an activation's name, or "labels" for sign labels; "sin+0.1" adds noise of variance 0.1."""
+    from limitlaw.vocabulary.targets import SignLabels, SingleIndex
+
+    name, _, noise = text.partition("+")
+    try:
+        variance = float(noise) if noise else 0.0
+    except ValueError:
+        raise InvalidInput("target", "noise_variance", "a number, as in sin+0.1", repr(noise)) from None
+    if name.lower() in ("labels", "sign-labels"):
+        return SignLabels(variance)
+    return SingleIndex(parse_activation(name), variance)
+
+
+def _require_fields(model: Any, names: Any) -> None:
+    known = [field.name for field in dataclasses.fields(model)]
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"field of {type(model).__name__}", name, known)

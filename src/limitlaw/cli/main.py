@@ -1,0 +1,225 @@
+"""Commands: a few lines each over a Study; mistakes are one sentence and a non-zero exit."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from limitlaw.cli.fields import build_axes, build_model, parse_axes
+from limitlaw.core.catalogue import FIGURES, MODELS, find, model_class
+from limitlaw.core.errors import InvalidInput, LimitlawError, NotConverged, StoreError, UnknownName
+
+app = App(
+    name="limitlaw",
+    help="Exact high-dimensional limits of learning problems, their finite-size experiments, and the pictures.",
+    version_flags=["--version"],
+)
+
+Settings = Annotated[
+    list[str],
+    Parameter(name="--set", consume_multiple=True, negative="", help="fields, as step_size=3 target=sin"),
+]
+Over = Annotated[
+    list[str],
+    Parameter(
+        name="--over",
+        consume_multiple=True,
+        negative="",
+        help="axes, as samples_per_dim=0.2:3:40 penalty=1e-3,0.1",
+    ),
+]
+Output = Annotated[Path | None, Parameter(name=["-o", "--output"])]
+
+
+@app.command
+def models() -> None:
+    """List the models, their paper and standing."""
+    from limitlaw.cli.show import show_table
+
+    rows = []
+    for name in MODELS:
+        kind = model_class(name)
+        rows.append(
+            [name, f"arXiv {kind.reference.arxiv}", str(kind.standing), (kind.__doc__ or "").split("\n")[0]]
+        )
+    show_table(["model", "paper", "standing", "statement"], rows)
+
+
+@app.command
+def solve(
+    model: str,
+    *,
+    set_: Settings = [],
+    over: Over = [],
+    dim: int | None = None,
+    output: Output = None,
+) -> None:
+    """The exact limit of a model, or of a study of it; -o writes netCDF."""
+    study = _study(model, set_, over)
+    if output is not None:
+        _require_folder(output)
+    theory = study.solve(dim=dim)
+    from limitlaw.cli.show import show_dataset
+
+    if output is None:
+        show_dataset(theory)
+    else:
+        from limitlaw.studies import save
+
+        print(save(theory, output))
+    _warn_untrusted(theory)
+
+
+@app.command
+def simulate(
+    model: str,
+    *,
+    dim: int | None = None,
+    replicas: int = 10,
+    seed: int = 0,
+    set_: Settings = [],  # noqa: B006
+    over: Over = [],  # noqa: B006
+    test_samples: int | None = None,
+    output: Output = None,
+) -> None:
+    """The same statement at finite size; -o is a folder of finished cells that can be resumed."""
+    study = _study(model, set_, over)
+    measured = study.simulate(dim, replicas, seed, store=output, test_samples=test_samples)
+    from limitlaw.cli.show import show_dataset
+
+    show_dataset(measured)
+    if output is not None:
+        print(output)
+
+
+@app.command
+def plot(*results: Path, quantity: str = "test_error", x: str | None = None, output: Output = None) -> None:
+    """Draw theory files and experiment stores on one pair of axes."""
+    from limitlaw.studies import load
+
+    if not results:
+        raise InvalidInput("plot", "results", "one or two files or stores", "none")
+    loaded = [load(path) for path in results]
+    kinds = {str(data.attrs.get("kind")): data for data in loaded}
+    if len(kinds) < len(loaded):
+        raise InvalidInput(
+            "plot", "results", "at most one theory and one experiment", [str(p) for p in results]
+        )
+    from limitlaw.plots import learning_curve
+
+    target = Path("curve.png") if output is None else output
+    _require_folder(target)
+    axes = learning_curve(kinds.get("theory"), kinds.get("experiment"), quantity, x)
+    axes.figure.savefig(target, bbox_inches="tight")
+    print(target)
+
+
+@app.command
+def figure(
+    name: str,
+    *,
+    scale: str = "quick",
+    output: Annotated[Path, Parameter(name=["-o", "--output"])] = Path("figures"),
+) -> None:
+    """Make a figure of a paper: theory, experiment, picture, table."""
+    find("figure", name, FIGURES)
+    if scale not in ("quick", "paper"):
+        raise UnknownName("scale", scale, ("quick", "paper"))
+    from limitlaw.cli.show import show_table
+    from limitlaw.figures import make_figure
+
+    result = make_figure(name, scale, output)
+    show_table(result.header, result.rows)
+    print(result.path.resolve())
+
+
+@app.command
+def figures(*, names: bool = False) -> None:
+    """List the figures that can be made; --names prints bare names."""
+    from limitlaw.cli.show import show_table
+
+    if names:
+        print("\n".join(FIGURES))
+    else:
+        show_table(["figure", "content"], [list(item) for item in FIGURES.items()])
+
+
+@app.command
+def check(model: str, *, dim: int = 200, replicas: int = 24) -> None:
+    """Check a model: residuals, gradients, and theory against experiment extrapolated in 1/d."""
+    kind = model_class(model)
+    from limitlaw.checks import check_model
+    from limitlaw.cli.show import show_table
+
+    report = check_model(kind.example(), dim=dim, replicas=replicas)
+    show_table(
+        ["check", "passed", "measured"], [[e.name, "yes" if e.passed else "NO", e.detail] for e in report]
+    )
+    if not all(entry.passed for entry in report):
+        raise SystemExit(1)
+
+
+@app.command
+def cite(model: str) -> None:
+    """The paper behind a model as BibTeX, and where its statements stand."""
+    reference = model_class(model).reference
+    print(reference.bibtex())
+    for statement, place in reference.equations.items():
+        print(f"% {statement}: {place}")
+
+
+def _study(model: str, settings: list[str], over: list[str]) -> Any:
+    find("model", model, MODELS)
+    axes = parse_axes(over)
+    _compilation_cache()
+    from limitlaw.studies import Study
+
+    built = build_model(model, settings)
+    return Study(built, build_axes(built, axes))
+
+
+def _compilation_cache() -> None:
+    """Keep compiled programs between runs, in the user's cache folder; the library itself does not."""
+    import jax
+
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(home / "limitlaw"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _require_folder(path: Path) -> None:
+    from limitlaw.studies.files import require_writable
+
+    require_writable(path.parent)
+
+
+def _warn_untrusted(theory: Any) -> None:
+    from limitlaw.core.status import Status
+
+    for status in Status:
+        count = int((theory["status"] == int(status)).sum())
+        if count and status not in (Status.CONVERGED, Status.DIVERGED):
+            print(f"{count} points: {status.sentence}", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a mistake is one sentence on the error stream and exit code 2, a failed run 1."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as mistake:
+        _stop(str(mistake).strip().replace("\n", " "), 2)
+    except (InvalidInput, UnknownName) as mistake:
+        _stop(mistake.args[0], 2)
+    except (NotConverged, StoreError, LimitlawError) as failure:
+        _stop(str(failure), 1)
+    except OSError as failure:
+        _stop(f"{failure.strerror or failure}: {failure.filename or ''}".rstrip(": "), 1)
+    except KeyboardInterrupt:
+        _stop("interrupted; finished cells are kept", 130)
+
+
+def _stop(sentence: str, code: int) -> None:
+    print(f"limitlaw: {sentence}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,65 @@
+"""Tables for people: rich on a terminal, plain text in a pipe."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ROWS = 60
+
+
+def show_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if _terminal() else 160, highlight=False).print(table)
+
+
+def _terminal() -> bool:
+    import sys
+
+    return sys.stdout.isatty()
+
+
+def show_dataset(data: "xr.Dataset") -> None:
+    """Print the observables at each point, and every order parameter of a single point."""
+    axes = [str(name) for name in data.coords if name in data.dims]
+    names = [
+        str(name)
+        for name in data.data_vars
+        if _plain(data, str(name)) and name not in ("residual", "steps", "status")
+    ]
+    rows = []
+    for index in list(np.ndindex(*(data.sizes[axis] for axis in axes)))[:_ROWS]:
+        point = data.isel(dict(zip(axes, index, strict=True)))
+        rows.append([_text(point[axis].item()) for axis in axes] + [_value(point[name]) for name in names])
+    show_table([*axes, *names], rows)
+    if np.prod([data.sizes[axis] for axis in axes]) > _ROWS:
+        print(f"(first {_ROWS} points; write all with -o)")
+
+
+def _plain(data: "xr.Dataset", name: str) -> bool:
+    inner = [size for dim, size in data[name].sizes.items() if dim in ("group", "group_", "spike")]
+    return all(size == 1 for size in inner)
+
+
+def _value(value: "xr.DataArray") -> str:
+    if "replica" not in value.dims:
+        return _text(float(value.squeeze()))
+    numbers = value.values.ravel()
+    numbers = numbers[~np.isnan(numbers)]
+    if len(numbers) < 2:
+        return _text(float(numbers.mean())) if len(numbers) else "-"
+    return f"{numbers.mean():.5g} ± {numbers.std(ddof=1) / np.sqrt(len(numbers)):.1g}"
+
+
+def _text(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

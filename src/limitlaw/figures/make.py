@@ -1,0 +1,87 @@
+"""Make a figure: theory, experiment with error bars, picture, table; resumable like any study."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+
+from limitlaw._compare import compare, table_of
+from limitlaw.core.catalogue import FIGURES, find
+from limitlaw.core.errors import UnknownName
+from limitlaw.figures.panels import SCALES, Panel, Scale, StudyFigure
+from limitlaw.plots import learning_curve
+from limitlaw.plots.style import look
+from limitlaw.studies import save
+from limitlaw.studies.files import require_writable
+
+
+class FigureResult(NamedTuple):
+    """The picture's path, and its numbers as a table."""
+
+    path: Path
+    header: list[str]
+    rows: list[list[str]]
+
+
+def make_figure(
+    name: str, scale: str = "quick", folder: str | Path = "figures", progress: bool | None = None
+) -> FigureResult:
+    """Make a figure of a paper.
+
+    Args:
+        name: one of `limitlaw figures`.
+        scale: "quick" (minutes on two cores) or "paper" (d = 2000).
+        folder: where the picture, the data and the store of finished cells go.
+        progress: as in `Study.simulate`.
+
+    Raises:
+        UnknownName: no such figure or scale.
+        StoreError: the folder cannot be written.
+    """
+    find("figure", name, FIGURES)
+    if scale not in SCALES:
+        raise UnknownName("scale", scale, SCALES)
+    folder = Path(folder)
+    require_writable(folder)
+    path = folder / f"{name}-{scale}.png"
+    if name == "one-step-learned-function":
+        from limitlaw.figures.learned_function import draw_learned_function
+
+        return FigureResult(path, *draw_learned_function(SCALES[scale], path))
+    from limitlaw.figures.one_step import STUDY_FIGURES
+
+    return _draw(STUDY_FIGURES[name], SCALES[scale], path, progress)
+
+
+def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) -> FigureResult:
+    panels = figure.panels()
+    rows: list[list[str]] = []
+    header: list[str] = []
+    with look():
+        picture, axes = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 4.2), squeeze=False)
+        for number, (panel, place) in enumerate(zip(panels, axes[0], strict=True)):
+            header, more = _panel(panel, place, scale, path, number, progress)
+            rows += more
+        picture.suptitle(
+            f"{figure.caption} (d = {scale.dim}, {scale.replicas} draws for each point)", fontsize=11
+        )
+        picture.savefig(path)
+        plt.close(picture)
+    return FigureResult(path, header, rows)
+
+
+def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress):
+    thin = panel.study.thin(**{panel.x: scale.points})
+    stem = path.with_suffix("")
+    theory = panel.study.solve()
+    store = stem.with_name(f"{stem.name}-cells-{number + 1}")
+    experiment = thin.simulate(scale.dim, scale.replicas, store=store, progress=progress)
+    save(theory, stem.with_name(f"{stem.name}-theory-{number + 1}.nc"))
+    save(experiment, stem.with_name(f"{stem.name}-experiment-{number + 1}.nc"))
+    learning_curve(theory, experiment, x=panel.x, axes=place, logx=panel.logx)
+    if panel.floor is not None:
+        place.axhline(panel.floor[0], color="0.35", ls="--", lw=1.2, label=panel.floor[1])
+    place.set_title(panel.title)
+    place.legend(title=panel.legend)
+    header, rows = table_of(compare(theory, experiment))
+    return ["panel", *header], [[panel.title, *row] for row in rows]

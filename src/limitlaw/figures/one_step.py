@@ -1,0 +1,63 @@
+"""Figures of arXiv 2402.04980, ridge parts; parameters are the paper's where its text or code gives them."""
+
+import numpy as np
+
+from limitlaw.figures.panels import Panel, StudyFigure, best_linear_error
+from limitlaw.models import GiantStep, SpikedRandomFeatures
+from limitlaw.studies import Study
+from limitlaw.vocabulary.activations import Sin, Tanh
+from limitlaw.vocabulary.targets import SingleIndex
+
+_SINE, _TANH = SingleIndex(Sin()), SingleIndex(Tanh())
+_SAMPLES = np.linspace(0.2, 3.0, 36)
+
+
+def _batches() -> list[Panel]:
+    """Test error against samples for several batches of the step, two targets."""
+    cases = ((_SINE, "tanh student, sine target", 0.1), (_TANH, "tanh student, tanh target", 0.01))
+    panels = []
+    for target, title, penalty in cases:
+        network = GiantStep(Tanh(), target, 1.0, 20.0, 1.0, 1.0, penalty)
+        over = {"samples_per_dim": _SAMPLES, "step_samples_per_dim": [0.0, 0.5, 2.0, 20.0, np.inf]}
+        study = Study(network, over)
+        panels.append(Panel(title, study, "samples_per_dim", "n₀/d", best_linear_error(target)))
+    return panels
+
+
+def _spiked(**fields: float) -> SpikedRandomFeatures:
+    base = {"strength": 1.2, "alignment": 0.8} | fields
+    return SpikedRandomFeatures(Tanh(), _SINE, 1.0, 1.0, 0.05, **base)
+
+
+def _strengths() -> list[Panel]:
+    """Test error against samples for several strengths of the spike."""
+    over = {"samples_per_dim": _SAMPLES, "strength": [0.0, 0.5, 1.0, 1.5]}
+    study = Study(_spiked(alignment=0.9), over)
+    return [Panel("alignment 0.9", study, "samples_per_dim", "strength", best_linear_error(_SINE))]
+
+
+def _alignments() -> list[Panel]:
+    """Test error against samples for several alignments of spike and teacher."""
+    over = {"samples_per_dim": _SAMPLES, "alignment": [0.0, 0.5, 0.8, 0.95, 1.0]}
+    study = Study(_spiked(), over)
+    return [Panel("strength 1.2", study, "samples_per_dim", "alignment", best_linear_error(_SINE))]
+
+
+def _widths() -> list[Panel]:
+    """Test error against width at a fixed step size eta/p, and at a fixed rate eta/d."""
+    widths = np.geomspace(0.15, 6.0, 36)
+    network = GiantStep(Tanh(), _SINE, 1.0, 20.0, 2.0, 1.0, 0.05)
+    over = {"width_per_dim": widths, "samples_per_dim": [1.0, 2.0, 4.0]}
+    study = Study(network, over)
+    return [Panel("step size η/p = 1", study, "width_per_dim", "n/d", best_linear_error(_SINE), logx=True)]
+
+
+STUDY_FIGURES = {
+    figure.name: figure
+    for figure in (
+        StudyFigure("one-step-samples", "One giant step: test error against training samples", _batches),
+        StudyFigure("one-step-strengths", "Spiked random features: strength of the spike", _strengths),
+        StudyFigure("one-step-alignments", "Spiked random features: alignment with the teacher", _alignments),
+        StudyFigure("one-step-widths", "One giant step: effect of the width", _widths),
+    )
+}

@@ -1,0 +1,56 @@
+"""A figure made of studies: what is varied, how finely, and where the dashed lines are."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from limitlaw.studies import Study
+
+
+class Scale(NamedTuple):
+    """How much experiment stands behind a figure."""
+
+    dim: int
+    replicas: int
+    points: int
+
+
+SCALES = {"quick": Scale(dim=400, replicas=6, points=6), "paper": Scale(dim=2000, replicas=20, points=12)}
+
+
+class Panel(NamedTuple):
+    """One pair of axes.
+
+    Attributes:
+        title: above it.
+        study: the theory's grid.
+        x: the axis along the abscissa; experiments keep `Scale.points` of its points.
+        legend: name of the other axis in the legend.
+        floor: a level drawn dashed, with its name; None for none.
+        logx: logarithmic abscissa.
+    """
+
+    title: str
+    study: Study
+    x: str
+    legend: str
+    floor: tuple[float, str] | None = None
+    logx: bool = False
+
+
+class StudyFigure(NamedTuple):
+    """A named figure and what it is made of."""
+
+    name: str
+    caption: str
+    panels: Callable[[], list[Panel]]
+
+
+def best_linear_error(target: Any) -> tuple[float, str]:
+    """E y^2 - (E z y)^2: the error of the best linear predictor, which no kernel beats at n of order d."""
+    from limitlaw.core.precision import double_precision
+
+    with double_precision():
+        moments = target.moments(np.asarray(0.0), np.asarray(1.0))
+        return float(moments.second - moments.first**2), "best linear"
