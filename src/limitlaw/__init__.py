@@ -1,4 +1,4 @@
-"""State a learning problem once; get its exact high-dimensional limit, its finite-size experiment, and the picture.
+"""State a learning problem once; get its exact limit, its finite-size experiment, and the picture.
 
 Verbs and rooms are loaded when first used, so that help and a mistyped name cost no JAX import, and
 importing the package changes no global setting.
@@ -7,7 +7,7 @@ importing the package changes no global setting.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from limitlaw.core.version import __version__
 
 _HOMES = {
     "solve": "limitlaw._solve:solve",
@@ -28,6 +28,7 @@ _HOMES = {
 
 __all__ = [
     "Study",
+    "__version__",
     "activations",
     "check_model",
     "compare",

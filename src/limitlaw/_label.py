@@ -79,7 +79,7 @@ def theory_dataset(
 ) -> "xr.Dataset":
     """A stacked solution over the points of a grid, first axis slowest."""
     values = solution.observables | solution.order_parameters
-    dataset = _dataset(values, tuple(axes), axes, attributes | {"kind": "theory"})
+    dataset = _dataset(values, tuple(axes), axes, {**attributes, "kind": "theory"})
     convergence = solution.convergence
     shape = tuple(len(values) for values in axes.values())
     for name, value, text in (
@@ -99,7 +99,7 @@ def experiment_dataset(
     values: Mapping[str, np.ndarray], axes: Mapping[str, Sequence[Any]], attributes: Mapping[str, Any]
 ) -> "xr.Dataset":
     """Measurements over the points of a grid, with a replica axis after the study's."""
-    return _dataset(values, (*axes, "replica"), axes, attributes | {"kind": "experiment"})
+    return _dataset(values, (*axes, "replica"), axes, {**attributes, "kind": "experiment"})
 
 
 def _dataset(values, leading: tuple[str, ...], axes, attributes) -> "xr.Dataset":

@@ -27,7 +27,8 @@ def simulate(
 ) -> Measurements:
     """Draw, train and measure a model at finite size.
 
-    Every replica draws weights and data afresh; replica r of a seed and model is the same whatever else is run.
+    Every replica draws weights and data afresh; replica r of a seed and model is the same whatever
+    else is run.
 
     Args:
         model: any model that can be drawn.
@@ -61,7 +62,7 @@ def simulate(
 def run_cell(
     model: AbstractSimulable, dim: int | None, seed: int, replica: int, test_samples: int | None = None
 ) -> Cell:
-    """One replica, in its own float64 scope; bit-identical on one machine however it is scheduled."""
+    """One replica in its own float64 scope; bit-identical on one machine however it is scheduled."""
     with double_precision():
         leaves, structure = jax.tree.flatten(model)
         sizes = model.sizes(dim, test_samples)

@@ -70,7 +70,7 @@ def solve_batch(
     Returns:
         A solution whose arrays have a leading axis over `models`.
     """
-    results: list[Solution | None] = [None] * len(models)
+    results: dict[int, Solution] = {}
     pending = list(range(len(models)))
     with double_precision():
         for refinement in range(REFINEMENTS + 1):
@@ -83,7 +83,7 @@ def solve_batch(
             pending = [i for i in pending if results[i].convergence.status == Status.UNRESOLVED]
             if not pending:
                 break
-    return _keep(_stack(results), quantities)
+    return _keep(_stack([results[i] for i in range(len(models))]), quantities)
 
 
 def _batches(models: Sequence[AbstractSolvable], refinement: int) -> Iterable[tuple[list[int], Plan]]:
@@ -145,10 +145,10 @@ def _padded(column: Sequence[np.ndarray]) -> np.ndarray:
 def _nan_unless_trusted(solution: Solution) -> Solution:
     status = solution.convergence.status
     trusted = (status == Status.CONVERGED) | (status == Status.DIVERGED)
-    masked = jax.tree.map(
+    observables, order_parameters = jax.tree.map(
         lambda value: jnp.where(trusted, value, jnp.nan), (solution.observables, solution.order_parameters)
     )
-    return Solution(*masked, solution.convergence, solution.standing)
+    return Solution(observables, order_parameters, solution.convergence, solution.standing)
 
 
 def _stack(solutions: Sequence[Solution]) -> Solution:

@@ -43,9 +43,9 @@ def check_model(
     """Run the checks that a model's capabilities ask for.
 
     Residual and bounds of the solution; implicit gradients against central differences in every small
-    continuous field; `vmap` against a loop; the reference; pickling; names on both sides; and theory against
-    experiment, extrapolated in 1/d from `dim` and `2 dim`, within 4 standard errors plus the accuracy that the
-    model itself states.
+    continuous field; `vmap` against a loop; the reference; pickling; names on both sides; and theory
+    against experiment, extrapolated in 1/d from `dim` and `2 dim`, within 4 standard errors plus the
+    accuracy that the model itself states.
 
     Args:
         model: an instance, at an interior point.
@@ -100,13 +100,14 @@ def _bounds(model: Any) -> CheckEntry:
 
 
 def _continuous(model: Any) -> dict[str, np.ndarray]:
+    """Small fields that may be varied on their own: shares must sum to one, a teacher has unit norm."""
     values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-    return {
-        name: value
-        for name, value in values.items()
-        if isinstance(value, np.ndarray) and value.size <= _SMALL_FIELD and np.all(np.isfinite(value)) and name != "teacher"
-        and "fraction" not in name
-    }  # fmt: skip
+    return {name: value for name, value in values.items() if _varies(name, value)}
+
+
+def _varies(name: str, value: Any) -> bool:
+    small = isinstance(value, np.ndarray) and value.size <= _SMALL_FIELD
+    return small and bool(np.all(np.isfinite(value))) and "fraction" not in name and name != "teacher"
 
 
 def _gradient(model: Any) -> CheckEntry:
@@ -173,8 +174,8 @@ def _extrapolated(small: Measurements, large: Measurements, name: str) -> tuple[
 
 
 def _names(theory: Any, measured: Measurements) -> CheckEntry:
-    missing = [n for n in (*theory.observables, *theory.order_parameters)
-               if n not in measured.observables | measured.order_parameters]  # fmt: skip
+    known = measured.observables | measured.order_parameters
+    missing = [name for name in (*theory.observables, *theory.order_parameters) if name not in known]
     return CheckEntry(
         "the experiment measures what the theory names", not missing, ", ".join(missing) or "all"
     )

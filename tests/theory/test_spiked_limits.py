@@ -11,10 +11,10 @@ SIN_TEACHER = ll.targets.SingleIndex(ll.activations.Sin(), noise_variance=0.05)
 
 
 def spiked(**changes):
-    fields = dict(
-        activation=ll.activations.Tanh(), target=SIN_TEACHER, samples_per_dim=1.3, width_per_dim=0.9, penalty=0.02,
-        strength=1.1, alignment=0.75, bulk_variance=1.2,
-    )  # fmt: skip
+    fields = {
+        "activation": ll.activations.Tanh(), "target": SIN_TEACHER, "samples_per_dim": 1.3, "width_per_dim": 0.9,
+        "penalty": 0.02, "strength": 1.1, "alignment": 0.75, "bulk_variance": 1.2,
+    }  # fmt: skip
     return ll.models.SpikedRandomFeatures(**(fields | changes))
 
 

@@ -37,7 +37,7 @@ def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str
     """
     _require_fields(model, axes)
     return {
-        name: [point if isinstance(point, float) else parse_value(model, name, point) for point in points]
+        name: [parse_value(model, name, point) if isinstance(point, str) else point for point in points]
         for name, points in axes.items()
     }
 

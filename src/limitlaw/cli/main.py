@@ -9,25 +9,25 @@ from cyclopts import App, CycloptsError, Parameter
 
 from limitlaw.cli.fields import build_axes, build_model, parse_axes
 from limitlaw.core.catalogue import FIGURES, MODELS, find, model_class
-from limitlaw.core.errors import InvalidInput, LimitlawError, NotConverged, StoreError, UnknownName
+from limitlaw.core.errors import InvalidInput, LimitlawError, UnknownName
 
 app = App(
     name="limitlaw",
-    help="Exact high-dimensional limits of learning problems, their finite-size experiments, and the pictures.",
+    help="Exact high-dimensional limits of learning problems, their experiments, and the pictures.",
     version_flags=["--version"],
 )
 
 Settings = Annotated[
-    list[str],
+    list[str] | None,
     Parameter(name="--set", consume_multiple=True, negative="", help="fields, as step_size=3 target=sin"),
 ]
 Over = Annotated[
-    list[str],
+    list[str] | None,
     Parameter(
         name="--over",
         consume_multiple=True,
         negative="",
-        help="axes, as samples_per_dim=0.2:3:40 penalty=1e-3,0.1",
+        help="axes, as penalty=1e-3:1:9:log target=sin,tanh",
     ),
 ]
 Output = Annotated[Path | None, Parameter(name=["-o", "--output"])]
@@ -51,8 +51,8 @@ def models() -> None:
 def solve(
     model: str,
     *,
-    set_: Settings = [],
-    over: Over = [],
+    set_: Settings = None,
+    over: Over = None,
     dim: int | None = None,
     output: Output = None,
 ) -> None:
@@ -79,8 +79,8 @@ def simulate(
     dim: int | None = None,
     replicas: int = 10,
     seed: int = 0,
-    set_: Settings = [],  # noqa: B006
-    over: Over = [],  # noqa: B006
+    set_: Settings = None,
+    over: Over = None,
     test_samples: int | None = None,
     output: Output = None,
 ) -> None:
@@ -107,12 +107,15 @@ def plot(*results: Path, quantity: str = "test_error", x: str | None = None, out
         raise InvalidInput(
             "plot", "results", "at most one theory and one experiment", [str(p) for p in results]
         )
+    import matplotlib.pyplot as plt
+
     from limitlaw.plots import learning_curve
 
     target = Path("curve.png") if output is None else output
     _require_folder(target)
     axes = learning_curve(kinds.get("theory"), kinds.get("experiment"), quantity, x)
-    axes.figure.savefig(target, bbox_inches="tight")
+    plt.sca(axes)
+    plt.savefig(target, bbox_inches="tight")
     print(target)
 
 
@@ -170,13 +173,13 @@ def cite(model: str) -> None:
         print(f"% {statement}: {place}")
 
 
-def _study(model: str, settings: list[str], over: list[str]) -> Any:
+def _study(model: str, settings: list[str] | None, over: list[str] | None) -> Any:
     find("model", model, MODELS)
-    axes = parse_axes(over)
+    axes = parse_axes(over or [])
     _compilation_cache()
     from limitlaw.studies import Study
 
-    built = build_model(model, settings)
+    built = build_model(model, settings or [])
     return Study(built, build_axes(built, axes))
 
 
@@ -212,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
         _stop(str(mistake).strip().replace("\n", " "), 2)
     except (InvalidInput, UnknownName) as mistake:
         _stop(mistake.args[0], 2)
-    except (NotConverged, StoreError, LimitlawError) as failure:
+    except LimitlawError as failure:
         _stop(str(failure), 1)
     except OSError as failure:
         _stop(f"{failure.strerror or failure}: {failure.filename or ''}".rstrip(": "), 1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from limitlaw.core.errors import PrecisionError
 
@@ -29,7 +30,7 @@ def use_float64() -> None:
 
 def is_traced(value: Any) -> bool:
     """True for a value that JAX is tracing."""
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 def any_traced(tree: Any) -> bool:

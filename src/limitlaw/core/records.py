@@ -1,6 +1,7 @@
 """What the verbs return."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -37,12 +38,12 @@ class Solution(eqx.Module):
     axes the model's docstring names.
     """
 
-    observables: dict[str, Array]
-    order_parameters: dict[str, Array]
+    observables: dict[str, Any]
+    order_parameters: dict[str, Any]
     convergence: Convergence
     standing: Standing = eqx.field(static=True)
 
-    def __getitem__(self, name: str) -> Array:
+    def __getitem__(self, name: str) -> Any:
         return _pick(self.observables, name)
 
 
@@ -70,7 +71,7 @@ class Measurements(eqx.Module):
         return np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
 
 
-def _pick(values: Mapping[str, Array], name: str) -> Array:
+def _pick(values: Mapping[str, Any], name: str) -> Any:
     if name not in values:
         raise UnknownName("observable", name, values)
     return values[name]

@@ -26,15 +26,17 @@ class Status(IntEnum):
 _SENTENCES = {
     Status.CONVERGED: "converged",
     Status.STEP_LIMIT: (
-        "the fixed point was not reached within the allowed steps; a larger penalty or a point further from the "
-        "interpolation threshold converges faster"
+        "the fixed point was not reached within the allowed steps; a larger penalty or a point "
+        "further from the interpolation threshold converges faster"
     ),
     Status.NOT_FINITE: (
         "the iteration left the finite numbers; check for extreme strengths, ratios or a vanishing penalty"
     ),
     Status.UNRESOLVED: (
-        "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this error is "
-        "dominated by rare samples, so raise the penalty or lower the spike strength"
+        "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this error "
+        "is dominated by rare samples, so raise the penalty or lower the spike strength"
     ),
-    Status.DIVERGED: "the quantity diverges here (zero penalty at the interpolation threshold): the value is inf",
+    Status.DIVERGED: (
+        "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"
+    ),
 }

@@ -73,7 +73,7 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
 def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress):
     thin = panel.study.thin(**{panel.x: scale.points})
     stem = path.with_suffix("")
-    theory = panel.study.solve()
+    theory = panel.study.solve(dim=scale.dim if panel.finite_width else None)
     store = stem.with_name(f"{stem.name}-cells-{number + 1}")
     experiment = thin.simulate(scale.dim, scale.replicas, store=store, progress=progress)
     save(theory, stem.with_name(f"{stem.name}-theory-{number + 1}.nc"))

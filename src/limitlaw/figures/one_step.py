@@ -24,32 +24,34 @@ def _batches() -> list[Panel]:
     return panels
 
 
-def _spiked(**fields: float) -> SpikedRandomFeatures:
-    base = {"strength": 1.2, "alignment": 0.8} | fields
-    return SpikedRandomFeatures(Tanh(), _SINE, 1.0, 1.0, 0.05, **base)
+def _spiked(strength: float, alignment: float) -> SpikedRandomFeatures:
+    return SpikedRandomFeatures(Tanh(), _SINE, 1.0, 1.0, 0.05, strength=strength, alignment=alignment)
 
 
 def _strengths() -> list[Panel]:
     """Test error against samples for several strengths of the spike."""
     over = {"samples_per_dim": _SAMPLES, "strength": [0.0, 0.5, 1.0, 1.5]}
-    study = Study(_spiked(alignment=0.9), over)
+    study = Study(_spiked(strength=1.0, alignment=0.9), over)
     return [Panel("alignment 0.9", study, "samples_per_dim", "strength", best_linear_error(_SINE))]
 
 
 def _alignments() -> list[Panel]:
     """Test error against samples for several alignments of spike and teacher."""
     over = {"samples_per_dim": _SAMPLES, "alignment": [0.0, 0.5, 0.8, 0.95, 1.0]}
-    study = Study(_spiked(), over)
+    study = Study(_spiked(strength=1.2, alignment=0.8), over)
     return [Panel("strength 1.2", study, "samples_per_dim", "alignment", best_linear_error(_SINE))]
 
 
 def _widths() -> list[Panel]:
-    """Test error against width at a fixed step size eta/p, and at a fixed rate eta/d."""
-    widths = np.geomspace(0.15, 6.0, 36)
+    """Test error against width at a fixed step size eta/p."""
+    widths = np.geomspace(0.3, 4.0, 36)
     network = GiantStep(Tanh(), _SINE, 1.0, 20.0, 2.0, 1.0, 0.05)
     over = {"width_per_dim": widths, "samples_per_dim": [1.0, 2.0, 4.0]}
     study = Study(network, over)
-    return [Panel("step size η/p = 1", study, "width_per_dim", "n/d", best_linear_error(_SINE), logx=True)]
+    title = "step size η/p = 1, with the leading finite-width term"
+    return [
+        Panel(title, study, "width_per_dim", "n/d", best_linear_error(_SINE), logx=True, finite_width=True)
+    ]
 
 
 STUDY_FIGURES = {

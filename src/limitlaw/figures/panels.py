@@ -29,6 +29,7 @@ class Panel(NamedTuple):
         legend: name of the other axis in the legend.
         floor: a level drawn dashed, with its name; None for none.
         logx: logarithmic abscissa.
+        finite_width: lines carry the leading finite-width term at the experiment's dimension.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Panel(NamedTuple):
     legend: str
     floor: tuple[float, str] | None = None
     logx: bool = False
+    finite_width: bool = False
 
 
 class StudyFigure(NamedTuple):

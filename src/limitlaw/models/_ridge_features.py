@@ -5,7 +5,7 @@ the latent rule, the endpoints, and naming the results is the same.
 """
 
 import abc
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import equinox as eqx
 import jax
@@ -90,9 +90,9 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
     the rows' norms fluctuate.
     """
 
-    penalty: eqx.AbstractVar[Float[Array, ""]]
-    samples_per_dim: eqx.AbstractVar[Float[Array, ""]]
-    width_per_dim: eqx.AbstractVar[Any]
+    @abc.abstractmethod
+    def ridge(self) -> tuple[Any, Any]:
+        """n/p and lambda, as given."""
 
     @abc.abstractmethod
     def problem(self) -> RidgeProblem:
@@ -117,9 +117,9 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
 
     def _endpoint(self) -> Endpoint:
         """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
-        if any_traced((self.penalty, self.samples_per_dim, self.width_per_dim)) or self.penalty > 0:
+        ratio, penalty = self.ridge()
+        if any_traced((ratio, penalty)) or penalty > 0:
             return "interior"
-        ratio = float(self.samples_per_dim / self.width_per_dim)
         if abs(ratio - 1) < 1e-12:
             return "threshold"
         return "under" if ratio > 1 else "over"
@@ -129,7 +129,7 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
         return ()
 
     def limit(self, plan: Plan, dim: Any) -> Solution:
-        endpoint, dense = plan.branch
+        endpoint, dense = cast(tuple[Endpoint, bool], plan.branch)
         problem, bulk = self.problem(), self.bulk_rows(dim, dense)
         groups, spikes = problem.first_layer.strengths.shape
         norms = problem.first_layer.fluctuating_norms
@@ -139,7 +139,7 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
         return _name(result, spikes, norms, self.standing)
 
     def learner(self) -> RidgeLearner:
-        return RidgeLearner(jnp.asarray(self.penalty))
+        return RidgeLearner(jnp.asarray(self.ridge()[1]))
 
     def measure(self, instance: FeatureInstance, estimate: RidgeEstimate, sizes: Sizes, key: PRNGKeyArray):
         test_error = streamed_test_error(instance, estimate.readout, sizes, named(key, "test"))

@@ -153,6 +153,9 @@ class GiantStep(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return 1
 
+    def ridge(self) -> tuple[Any, Any]:
+        return self.samples_per_dim / self.width_per_dim, self.penalty
+
     def problem(self) -> RidgeProblem:
         return self.spiked().problem()
 
@@ -199,7 +202,7 @@ def _require_odd(owner: str, activation: AbstractActivation) -> None:
         moments = activation.moments(jnp.asarray(0.0), jnp.asarray(1.0))
         slope = step_scalars(activation, SingleIndex(Sin())).slope
     if not even <= 1e-9 * size:
-        reason = "an odd function (otherwise the network before the step is of order one and the rows get more structure)"
+        reason = "odd (else the network before the step is of order one and gives the rows more structure)"
         raise InvalidInput(owner, "activation", reason, repr(activation), meaning)
     if not abs(float(moments.first) - float(slope)) <= 1e-6 * size:
         raise InvalidInput(

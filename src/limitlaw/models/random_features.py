@@ -55,7 +55,8 @@ class RandomFeatures(AbstractRidgeFeatures):
 
     reference: ClassVar[Reference] = Reference(
         authors=("Mei", "Montanari"),
-        title="The generalization error of random features regression: Precise asymptotics and double descent curve",
+        title="The generalization error of random features regression: "
+        "Precise asymptotics and double descent curve",
         year=2019,
         arxiv="1908.05355",
         equations={"ridge limit": "Theorem 2"},
@@ -97,6 +98,9 @@ class RandomFeatures(AbstractRidgeFeatures):
     @property
     def spike_count(self) -> int:
         return 1
+
+    def ridge(self) -> tuple[Any, Any]:
+        return self.samples_per_dim / self.width_per_dim, self.penalty
 
     def problem(self) -> RidgeProblem:
         return self.spiked().problem()

@@ -1,0 +1,1 @@
+"""Numerical methods that have never heard of learning."""

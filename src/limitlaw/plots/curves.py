@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.status import Status
@@ -131,6 +132,9 @@ def _decorate(axes: Axes, data: xr.Dataset, quantity: str, x: str, logx: bool, l
     axes.set_ylabel(data[quantity].attrs.get("long_name", quantity))
     if logx:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     if logy:
         axes.set_yscale("log")
     if axes.get_legend_handles_labels()[0]:

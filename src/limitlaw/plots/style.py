@@ -28,4 +28,4 @@ def look() -> Any:
     """Context in which figures are drawn in the house style."""
     import matplotlib as mpl
 
-    return mpl.rc_context(SETTINGS)
+    return mpl.rc_context(SETTINGS)  # pyright: ignore[reportArgumentType]

@@ -28,7 +28,10 @@ def population_gradient(
     activation: AbstractActivation,
     target: AbstractTarget,
 ) -> tuple[Float[Array, "features dim"], Float[Array, " dim"]]:
-    """E[(y - f0(x)) sigma'(w_i . x) x] for each unit row w_i, and E[y x]; f0 = (1/p) sum_j v_j sigma(w_j . x)."""
+    """E[(y - f0(x)) sigma'(w_i . x) x] for each unit row w_i, and E[y x].
+
+    The network at the start is f0(x) = (1/p) sum_j v_j sigma(w_j . x).
+    """
     overlap = start @ teacher
     along, own = _coefficients(target.mean_label, target.kinks, activation, overlap)
     label_part = along[:, None] * teacher + own[:, None] * start

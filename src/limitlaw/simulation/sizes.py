@@ -63,8 +63,8 @@ def draw_sizes(
     test = max(2 * dim, 4000) if test_samples is None else test_samples
     block = 512 if features >= 1000 else 256
     padded = None if samples >= features else -(-samples // block) * block
-    counts = (jnp.asarray(count, dtype=int) for count in (samples, step_samples, test))
-    return Sizes(*counts, dim, groups, padded, block, infinite)
+    samples, step_samples, test = (jnp.asarray(count, dtype=int) for count in (samples, step_samples, test))
+    return Sizes(samples, step_samples, test, dim, groups, padded, block, infinite)
 
 
 def split_features(features: int, fractions: np.ndarray) -> tuple[int, ...]:

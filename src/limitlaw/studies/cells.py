@@ -38,7 +38,7 @@ class Cells(NamedTuple):
 def run_cells(
     cells: Cells, store: Store | None, executor: Executor | None, progress: bool | None
 ) -> dict[Place, Cell]:
-    """Every cell, from the store where it is there; each new one is committed before the next is looked at."""
+    """Every cell, from the store where it is there; each new one is committed as it comes."""
     done = {} if store is None else {p: c for p in cells.places() if (c := store.read(*p)) is not None}
     missing = [place for place in cells.places() if place not in done]
     with _progress(len(missing), progress) as advance:

@@ -65,7 +65,7 @@ class Store:
         }
 
         def dump(file: BinaryIO) -> None:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
 
         write_atomically(self.folder / _name(point, replica), dump)
 

@@ -12,6 +12,7 @@ from limitlaw._simulate import require_counts, require_simulable
 from limitlaw._solve import solve_batch
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.fingerprint import fingerprint
+from limitlaw.core.version import __version__
 from limitlaw.models.base import AbstractModel
 from limitlaw.studies.axes import Axis, make_axis
 from limitlaw.studies.cells import Cells, run_cells
@@ -118,9 +119,8 @@ class Study:
         """
         require_simulable(self.model)
         require_counts(replicas, seed, test_samples)
-        for model in self.models:
-            sizes = model.sizes(dim, test_samples)
-        attributes = self._attributes() | {"dim": sizes.dim, "seed": seed}
+        sizes = [model.sizes(dim, test_samples) for model in self.models]
+        attributes = self._attributes() | {"dim": sizes[0].dim, "seed": seed}
         description = {
             "axes": {name: list(c) for name, c in self.coordinates.items()},
             "attributes": attributes,
@@ -128,7 +128,7 @@ class Study:
         identity = {
             "study": fingerprint(self.models),
             "axes": {name: len(coordinates) for name, coordinates in self.coordinates.items()},
-            "dim": sizes.dim,
+            "dim": sizes[0].dim,
             "seed": seed,
             "test_samples": test_samples,
         }
@@ -137,8 +137,6 @@ class Study:
         return assemble(run_cells(cells, kept, executor, progress), replicas, description)
 
     def _attributes(self) -> dict[str, Any]:
-        from limitlaw import __version__
-
         meanings = {f"meaning_{a.name}": self.model.meanings.get(a.name, a.name) for a in self.axes}
         fields = model_attributes(self.model)
         fixed = {

@@ -1,0 +1,1 @@
+"""Asymptotic engines: conditionally Gaussian features, bulks, ridge regression."""

@@ -1,5 +1,7 @@
 """What an activation is: a function, its kinks, and its Gaussian moments."""
 
+import abc
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -29,16 +31,16 @@ class GaussianMoments(NamedTuple):
 
 
 class AbstractActivation(eqx.Module):
-    """A real function of one variable, applied entry by entry.
+    """A real function of one variable, applied entry by entry."""
 
-    Attributes:
-        kinks: points where the function or its slope jumps; it is smooth between them.
-    """
+    @property
+    @abc.abstractmethod
+    def kinks(self) -> tuple[float, ...]:
+        """Points where the function or its slope jumps; it is smooth between them."""
 
-    kinks: eqx.AbstractVar[tuple[float, ...]]
-
+    @abc.abstractmethod
     def __call__(self, z: Any) -> Array:
-        raise NotImplementedError
+        """Values at z."""
 
     @property
     def label(self) -> str:
@@ -90,20 +92,26 @@ class Activation(AbstractActivation):
 
     Attributes:
         fn: works entry by entry on arrays.
-        kinks: points where it or its slope jumps. Undeclared kinks cost accuracy.
+        kinks: points where it or its slope jumps. Undeclared kinks cost accuracy. The function itself
+            cannot be differentiated in anything it closes over.
 
     Raises:
         InvalidInput: `fn` is not callable, or a kink is not finite.
     """
 
     fn: Any = eqx.field(static=True)
-    kinks: tuple[float, ...] = eqx.field(static=True, default=(), converter=lambda k: tuple(map(float, k)))
+    breaks: tuple[float, ...] = eqx.field(static=True)
 
-    def __check_init__(self) -> None:
-        if not callable(self.fn):
-            raise InvalidInput("Activation", "fn", "a function", repr(self.fn))
-        if not np.all(np.isfinite(self.kinks)):
-            raise InvalidInput("Activation", "kinks", "finite", self.kinks)
+    def __init__(self, fn: Any, kinks: Iterable[float] = ()) -> None:
+        self.fn, self.breaks = fn, tuple(float(kink) for kink in kinks)
+        if not callable(fn):
+            raise InvalidInput("Activation", "fn", "a function", repr(fn))
+        if not np.all(np.isfinite(self.breaks)):
+            raise InvalidInput("Activation", "kinks", "finite", self.breaks)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return self.breaks
 
     def __call__(self, z: Any) -> Array:
         return self.fn(z)

@@ -18,8 +18,6 @@ from limitlaw.vocabulary.activations import Sign
 class AbstractTarget(eqx.Module):
     """Law of a real label y given z; it holds its own label noise."""
 
-    noise_variance: eqx.AbstractVar[Float[Array, ""]]
-
     @property
     @abc.abstractmethod
     def kinks(self) -> tuple[float, ...]:
