@@ -1,0 +1,182 @@
+"""Spiked random features: theory against experiment, order parameters included; refusals; gradients."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import limitlaw as ll
+from limitlaw.checks import check_model
+from limitlaw.core.precision import double_precision
+
+A, T = ll.activations, ll.targets
+NOISY_SINE = T.SingleIndex(A.Sin(), noise_variance=0.1)
+MODEL = ll.models.SpikedRandomFeatures(
+    A.Tanh(), NOISY_SINE, 1.3, 0.9, 0.05, strength=1.1, alignment=0.75, bulk_variance=1.2
+)
+
+CASES = {
+    "underparametrised": MODEL,
+    "overparametrised": dataclasses.replace(MODEL, samples_per_dim=0.5),
+    "two groups": dataclasses.replace(MODEL, strength=[1.4, -0.6], fraction=[0.3, 0.7], bulk_variance=[1.0, 1.5]),
+    "three groups and activations": ll.models.SpikedRandomFeatures(
+        (A.Tanh(), A.Erf(), A.Sin()), NOISY_SINE, 1.5, 1.2, 0.1, strength=[1.1, -0.5, 0.3], alignment=0.8,
+        bulk_variance=[1.0, 1.3, 0.8], fraction=[0.2, 0.5, 0.3], shift=[0.0, 0.3, 0.0],
+    ),
+    "two spikes": ll.models.SpikedRandomFeatures(
+        A.Tanh(), NOISY_SINE, 1.3, 1.2, 0.05, strength=[[1.1, 0.5], [-0.4, 0.9]], alignment=[0.5, 0.6]
+    ),
+    "relu, spherical rows": dataclasses.replace(MODEL, activation=A.ReLU(), shift=0.2),
+    "relu, gaussian rows": dataclasses.replace(MODEL, activation=A.ReLU(), shift=0.2, rows="gaussian"),
+    "sign labels": dataclasses.replace(MODEL, target=T.SignLabels(0.2), alignment=1.0),
+}  # fmt: skip
+
+DIM, REPLICAS = 240, 48
+ALLOWANCE = 3.0 / DIM
+"""Relative 1/d allowance, on top of four standard errors and the leading finite-width term."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_theory_is_the_experiment(name):
+    """Errors and every order parameter, the spike overlap itself included."""
+    model = CASES[name]
+    theory, measured = ll.solve(model, dim=DIM), ll.simulate(model, dim=DIM, replicas=REPLICAS, seed=11)
+    for quantity, value in (theory.observables | theory.order_parameters).items():
+        gap = np.abs(measured.mean(quantity) - value)
+        allowed = 4 * measured.standard_error(quantity) + ALLOWANCE * np.max(np.abs(value))
+        assert np.all(gap <= allowed), (quantity, value, measured.mean(quantity), measured.standard_error(quantity))
+
+
+def test_the_spike_overlap_tells_the_two_grams_apart():
+    """Spikes see the free Gram, not the teacher's: a wrong choice hardly moves the error, but this overlap."""
+    model = ll.models.SpikedRandomFeatures(
+        A.Cos(), T.SingleIndex(A.Sin()), 4.0, 1.0, 0.1, strength=1.2, alignment=0.9, shift=0.8, bulk_variance=0.4
+    )
+    theory, measured = ll.solve(model, dim=300), ll.simulate(model, dim=300, replicas=40, seed=1)
+    value = theory.order_parameters["spike_overlap"][0, 0]
+    error = measured.standard_error("spike_overlap")[0, 0]
+    assert abs(value) > 10 * error  # the experiment resolves it
+    assert abs(measured.mean("spike_overlap")[0, 0] - value) < 4 * error + ALLOWANCE * abs(value)
+
+
+def test_finite_width_term_vanishes_like_one_over_p():
+    limit = ll.solve(CASES["three groups and activations"])["test_error"]
+    gaps = [ll.solve(CASES["three groups and activations"], dim=d)["test_error"] - limit for d in (2000, 4000, 8000)]
+    assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.05)
+    assert gaps[1] / gaps[2] == pytest.approx(2, rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["underparametrised", "two groups", "two spikes", "relu, gaussian rows"])
+def test_contract(name):
+    """Residual, bounds, vmap = loop, and gradients = finite differences to 1e-6 in every continuous field."""
+    check_model(CASES[name], experiment=False, throw=True)
+
+
+def test_gradient_reaches_targets_and_activations(float64):
+    def error(scale, noise):
+        model = dataclasses.replace(
+            MODEL, activation=A.Erf(scale=scale), target=T.SingleIndex(A.Sin(), noise_variance=noise)
+        )
+        return ll.solve(model)["test_error"]
+
+    slopes = jax.grad(error, argnums=(0, 1))(0.8, 0.1)
+    step = 1e-4
+    for slope, low, high in zip(
+        slopes, ((0.8 - step, 0.1), (0.8, 0.1 - step)), ((0.8 + step, 0.1), (0.8, 0.1 + step)), strict=True
+    ):
+        assert float(slope) == pytest.approx((error(*high) - error(*low)) / (2 * step), rel=1e-5)
+
+
+def test_functions_of_a_solution():
+    """The conditional error averages to the test error; both functions equal the experiment's along the latent."""
+    for name in ("underparametrised", "two spikes"):
+        model, solution = CASES[name], ll.solve(CASES[name])
+        nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+        weights = weights / weights.sum()
+        if name == "two spikes":
+            grid = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1)
+            average = weights @ model.conditional_error(solution, grid) @ weights
+            assert model.mean_predictor(solution, grid).shape == (60, 60)
+        else:
+            average = weights @ model.conditional_error(solution, nodes)
+        assert average == pytest.approx(float(solution["test_error"]), rel=1e-8)
+
+
+def test_learned_function_is_the_best_slope_without_a_spike():
+    """Random features learn a line along the teacher: E[f | t] = (psi . c1) t."""
+    model = ll.models.RandomFeatures(A.Tanh(), NOISY_SINE, 1.3, 0.9, 0.05)
+    solution = ll.solve(model)
+    line = model.learned_function(solution, np.array([-2.0, 0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(line, line[2] * np.array([-2.0, 0.0, 1.0, 2.0]), atol=1e-12)
+    assert line[2] > 0
+
+
+@given(
+    st.floats(0.1, 5), st.floats(0.1, 5), st.floats(1e-4, 10), st.floats(-2, 2), st.floats(-1, 1), st.floats(0.2, 3)
+)
+def test_any_point_solves_with_its_bounds(samples, width, penalty, strength, alignment, variance):
+    model = ll.models.SpikedRandomFeatures(
+        A.Erf(), NOISY_SINE, samples, width, penalty, strength=strength, alignment=alignment, bulk_variance=variance
+    )
+    solution = ll.solve(model, throw=False)
+    order = solution.order_parameters
+    assert solution.convergence.status == 0
+    assert solution["test_error"] >= 0.1  # the label noise
+    assert 0 <= solution["train_error"] <= solution["test_error"]
+    assert order["norm"][0] >= 0
+    assert order["bulk_norm"][0, 0] - order["teacher_overlap"][0] ** 2 >= -1e-10
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"samples_per_dim": -0.3}, r"SpikedRandomFeatures.samples_per_dim must be positive and finite, got -0.3 \(it is n/d"),
+        ({"width_per_dim": np.nan}, "width_per_dim must be a number, got nan"),
+        ({"penalty": -1e-3}, "penalty must be zero or more"),
+        ({"alignment": 1.01}, "alignment must be of norm at most 1, got norm 1.01"),
+        ({"alignment": [0.5, 0.5]}, "alignment must be one value for each of the 1 spikes"),
+        ({"strength": [1.0, 2.0], "fraction": [0.5, 0.6]}, "fraction must be a vector that sums to one"),
+        ({"strength": [1.0, 2.0], "bulk_variance": [1.0, 1.0, 1.0]}, "must be one value for each of the 2 neuron groups"),
+        ({"activation": (A.Tanh(), A.Sin()), "strength": [1.0, 2.0, 3.0]}, "must be one value for each of the 2"),
+        ({"bulk_variance": 0.0}, "bulk_variance must be positive"),
+        ({"rows": "square"}, "rows must be"),
+        ({"strength": [[[1.0]]]}, "strength must be of shape"),
+        ({"strength": "big"}, "strength must be a number"),
+    ],
+)
+def test_mistakes_are_sentences(changes, sentence):
+    with pytest.raises(ll.errors.InvalidInput, match=sentence):
+        dataclasses.replace(MODEL, **changes)
+
+
+def test_two_strengths_are_two_groups():
+    assert dataclasses.replace(MODEL, strength=[1.0, 2.0]).groups == 2
+    assert dataclasses.replace(MODEL, strength=[[1.0, 2.0]], alignment=[0.1, 0.2]).groups == 1
+
+
+def test_traced_without_64_bits_is_refused_in_a_sentence():
+    with pytest.raises(ll.errors.PrecisionError, match="use_float64"):
+        jax.grad(lambda penalty: ll.solve(dataclasses.replace(MODEL, penalty=penalty))["test_error"])(0.1)
+
+
+def test_no_global_setting_is_changed():
+    ll.solve(MODEL)
+    assert jnp.zeros(1).dtype == jnp.float32
+
+
+def test_unresolved_average_is_said_and_not_returned():
+    """Saturating features, strong spike, tiny penalty, n < p: rare samples dominate the error."""
+    model = ll.models.SpikedRandomFeatures(
+        A.Tanh(), T.SingleIndex(A.Sin()), 0.8, 1.2, 1e-12, strength=3.0, alignment=0.9, bulk_variance=0.5
+    )
+    with pytest.raises(ll.errors.NotConverged, match="rare samples"):
+        ll.solve(model)
+    kept = ll.solve(model, throw=False)
+    assert kept.convergence.status != 0
+    with double_precision():
+        traced = jax.jit(lambda penalty: ll.solve(dataclasses.replace(model, penalty=penalty))["test_error"])(1e-12)
+    assert np.isnan(traced)
