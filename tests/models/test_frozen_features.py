@@ -101,6 +101,7 @@ def test_spike_is_measured_when_not_given():
     assert ll.solve(measured)["test_error"] == pytest.approx(float(ll.solve(model)["test_error"]), rel=0.03)
 
 
+@pytest.mark.slow
 def test_gradient_in_the_weights(float64):
     """Through the dense resolvent, in one direction of weight space."""
     model = frozen(NETWORK, 40, 4)
@@ -114,6 +115,7 @@ def test_gradient_in_the_weights(float64):
     assert float(jax.grad(error)(0.0)) == pytest.approx(float(difference), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_contract():
     check_model(ll.models.FrozenFeatures.example(), experiment=False, throw=True)
 

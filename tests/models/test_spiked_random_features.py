@@ -54,23 +54,31 @@ def test_theory_is_the_experiment(name):
 def test_the_spike_overlap_tells_the_two_grams_apart():
     """Spikes see the free Gram, not the teacher's: a wrong choice hardly moves the error, but this overlap."""
     model = ll.models.SpikedRandomFeatures(
-        A.Cos(), T.SingleIndex(A.Sin()), 4.0, 1.0, 0.1, strength=1.2, alignment=0.9, shift=0.8, bulk_variance=0.4
+        A.Softplus(), T.SingleIndex(A.Linear()), 4.0, 3.0, 0.05, strength=2.5, alignment=1.0
     )
-    theory, measured = ll.solve(model, dim=300), ll.simulate(model, dim=300, replicas=40, seed=1)
-    value = theory.order_parameters["spike_overlap"][0, 0]
+    theory, measured = ll.solve(model, dim=120), ll.simulate(model, dim=120, replicas=40, seed=1)
+    order = theory.order_parameters
+    value, mean = order["spike_overlap"][0, 0], measured.mean("spike_overlap")[0, 0]
     error = measured.standard_error("spike_overlap")[0, 0]
-    assert abs(value) > 10 * error  # the experiment resolves it
-    assert abs(measured.mean("spike_overlap")[0, 0] - value) < 4 * error + ALLOWANCE * abs(value)
+    confused = value * order["bulk_response"][0, 0] / order["response"][0]
+    assert abs(mean - value) < 4 * error + 3 / 120 * abs(value)
+    assert abs(mean - confused) > 10 * error
 
 
 def test_finite_width_term_vanishes_like_one_over_p():
     limit = ll.solve(CASES["three groups and activations"])["test_error"]
-    gaps = [ll.solve(CASES["three groups and activations"], dim=d)["test_error"] - limit for d in (2000, 4000, 8000)]
-    assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.05)
-    assert gaps[1] / gaps[2] == pytest.approx(2, rel=0.03)
+    gaps = [ll.solve(CASES["three groups and activations"], dim=d)["test_error"] - limit for d in (20_000, 40_000, 80_000)]
+    assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.02)
+    assert gaps[1] / gaps[2] == pytest.approx(2, rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["underparametrised", "two groups", "two spikes", "relu, gaussian rows"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["underparametrised", *(pytest.param(n, marks=SLOW) for n in ("two groups", "two spikes", "relu, gaussian rows"))],
+)
 def test_contract(name):
     """Residual, bounds, vmap = loop, and gradients = finite differences to 1e-6 in every continuous field."""
     check_model(CASES[name], experiment=False, throw=True)
@@ -169,14 +177,15 @@ def test_no_global_setting_is_changed():
 
 
 def test_unresolved_average_is_said_and_not_returned():
-    """Saturating features, strong spike, tiny penalty, n < p: rare samples dominate the error."""
+    """Saturating features, strong spike, no penalty, n < p: the error is infinite, carried by ever rarer samples."""
     model = ll.models.SpikedRandomFeatures(
-        A.Tanh(), T.SingleIndex(A.Sin()), 0.8, 1.2, 1e-12, strength=3.0, alignment=0.9, bulk_variance=0.5
+        A.Tanh(), T.SingleIndex(A.Sin()), 0.8, 1.2, 0.0, strength=3.0, alignment=0.9, bulk_variance=0.5
     )
     with pytest.raises(ll.errors.NotConverged, match="rare samples"):
         ll.solve(model)
     kept = ll.solve(model, throw=False)
     assert kept.convergence.status != 0
+    sharp = dataclasses.replace(model, bulk_variance=1e-4, strength=200.0)
     with double_precision():
-        traced = jax.jit(lambda penalty: ll.solve(dataclasses.replace(model, penalty=penalty))["test_error"])(1e-12)
+        traced = jax.jit(lambda penalty: ll.solve(dataclasses.replace(sharp, penalty=penalty))["test_error"])(0.1)
     assert np.isnan(traced)

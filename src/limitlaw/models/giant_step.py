@@ -136,6 +136,8 @@ class GiantStep(AbstractRidgeFeatures):
         """The equivalent spiked random features of the isotropic mapping (arXiv 2402.04980, Result 3.1)."""
         with double_precision():
             rows = self._rows()
+            # An infinite batch aligns the spike up to roundoff, which must not read as more than one.
+            alignment = jnp.clip(rows.alignment, -1.0, 1.0)
         return SpikedRandomFeatures(
             self.activation,
             self.target,
@@ -143,8 +145,7 @@ class GiantStep(AbstractRidgeFeatures):
             self.width_per_dim,
             self.penalty,
             strength=rows.strength,
-            # An infinite batch aligns the spike up to roundoff, which must not read as more than one.
-            alignment=jnp.clip(rows.alignment, -1.0, 1.0),
+            alignment=alignment,
             bulk_variance=rows.bulk_variance,
             fraction=self.readout_fraction,
         )

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from limitlaw.numerics.quadrature import REACH, gauss_legendre, gaussian_trapezoid, on_panels
 
 _PANEL_ORDER = 16
+_EDGE = 7.0
 
 
 class Latent(eqx.Module):
@@ -24,6 +25,11 @@ class Latent(eqx.Module):
     nodes: Float[Array, "nodes spikes"]
     weights: Float[Array, " nodes"]
     coarse: Float[Array, " nodes"]
+
+    @property
+    def edge(self) -> Float[Array, " nodes"]:
+        """Weights of the far tail alone: what lies there says what was cut off beyond the last node."""
+        return jnp.where(jnp.linalg.norm(self.nodes, axis=1) > _EDGE, self.weights, 0.0)
 
 
 def latent_rule(
