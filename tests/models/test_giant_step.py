@@ -24,7 +24,9 @@ def test_first_layer_of_the_papers_example():
 def test_learning_curve_of_the_papers_theory_notebook():
     """The authors' code with one matrix at d = 2000, rerun: the limit lies within 0.5 % of it."""
     study = ll.Study(SINE, over={"samples_per_dim": [0.2, 0.9, 1.6, 2.3, 3.0]})
-    np.testing.assert_allclose(study.solve()["test_error"], [0.04844, 0.04242, 0.03721, 0.03420, 0.03241], rtol=5e-3)
+    np.testing.assert_allclose(
+        study.solve()["test_error"], [0.04844, 0.04242, 0.03721, 0.03420, 0.03241], rtol=5e-3
+    )
 
 
 def test_learning_curve_of_the_papers_simulation_notebook():
@@ -67,7 +69,9 @@ def test_spiked_equivalent_and_the_other_convention():
     [
         # A sine student: its row norms' response lies in the span of its means, and only anisotropy, of order
         # step_size^2/step_samples_per_dim, separates network and mapping.
-        dataclasses.replace(SINE, activation=A.Sin(), step_size=1.0, step_samples_per_dim=40.0, samples_per_dim=2.0),
+        dataclasses.replace(
+            SINE, activation=A.Sin(), step_size=1.0, step_samples_per_dim=40.0, samples_per_dim=2.0
+        ),
         dataclasses.replace(TANH, step_samples_per_dim=40.0, samples_per_dim=2.0),
     ],
     ids=["sine student", "tanh student"],
@@ -82,7 +86,11 @@ def test_true_networks_at_large_batches(model):
 
 
 def test_contract():
-    check_model(dataclasses.replace(SINE, readout=(1.0, -0.6), readout_fraction=(0.4, 0.6)), experiment=False, throw=True)
+    check_model(
+        dataclasses.replace(SINE, readout=(1.0, -0.6), readout_fraction=(0.4, 0.6)),
+        experiment=False,
+        throw=True,
+    )
 
 
 @pytest.mark.parametrize(

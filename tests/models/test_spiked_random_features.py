@@ -48,7 +48,12 @@ def test_theory_is_the_experiment(name):
     for quantity, value in (theory.observables | theory.order_parameters).items():
         gap = np.abs(measured.mean(quantity) - value)
         allowed = 4 * measured.standard_error(quantity) + ALLOWANCE * np.max(np.abs(value))
-        assert np.all(gap <= allowed), (quantity, value, measured.mean(quantity), measured.standard_error(quantity))
+        assert np.all(gap <= allowed), (
+            quantity,
+            value,
+            measured.mean(quantity),
+            measured.standard_error(quantity),
+        )
 
 
 def test_the_spike_overlap_tells_the_two_grams_apart():
@@ -67,7 +72,10 @@ def test_the_spike_overlap_tells_the_two_grams_apart():
 
 def test_finite_width_term_vanishes_like_one_over_p():
     limit = ll.solve(CASES["three groups and activations"])["test_error"]
-    gaps = [ll.solve(CASES["three groups and activations"], dim=d)["test_error"] - limit for d in (20_000, 40_000, 80_000)]
+    gaps = [
+        ll.solve(CASES["three groups and activations"], dim=d)["test_error"] - limit
+        for d in (20_000, 40_000, 80_000)
+    ]
     assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.02)
     assert gaps[1] / gaps[2] == pytest.approx(2, rel=0.01)
 
@@ -77,7 +85,10 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.parametrize(
     "name",
-    ["underparametrised", *(pytest.param(n, marks=SLOW) for n in ("two groups", "two spikes", "relu, gaussian rows"))],
+    [
+        "underparametrised",
+        *(pytest.param(n, marks=SLOW) for n in ("two groups", "two spikes", "relu, gaussian rows")),
+    ],
 )
 def test_contract(name):
     """Residual, bounds, vmap = loop, and gradients = finite differences to 1e-6 in every continuous field."""
@@ -124,11 +135,23 @@ def test_learned_function_is_the_best_slope_without_a_spike():
 
 
 @given(
-    st.floats(0.1, 5), st.floats(0.1, 5), st.floats(1e-4, 10), st.floats(-2, 2), st.floats(-1, 1), st.floats(0.2, 3)
+    st.floats(0.1, 5),
+    st.floats(0.1, 5),
+    st.floats(1e-4, 10),
+    st.floats(-2, 2),
+    st.floats(-1, 1),
+    st.floats(0.2, 3),
 )
 def test_any_point_solves_with_its_bounds(samples, width, penalty, strength, alignment, variance):
     model = ll.models.SpikedRandomFeatures(
-        A.Erf(), NOISY_SINE, samples, width, penalty, strength=strength, alignment=alignment, bulk_variance=variance
+        A.Erf(),
+        NOISY_SINE,
+        samples,
+        width,
+        penalty,
+        strength=strength,
+        alignment=alignment,
+        bulk_variance=variance,
     )
     solution = ll.solve(model, throw=False)
     order = solution.order_parameters
@@ -142,14 +165,23 @@ def test_any_point_solves_with_its_bounds(samples, width, penalty, strength, ali
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"samples_per_dim": -0.3}, r"SpikedRandomFeatures.samples_per_dim must be positive and finite, got -0.3 \(it is n/d"),
+        (
+            {"samples_per_dim": -0.3},
+            r"SpikedRandomFeatures.samples_per_dim must be positive and finite, got -0.3 \(it is n/d",
+        ),
         ({"width_per_dim": np.nan}, "width_per_dim must be a number, got nan"),
         ({"penalty": -1e-3}, "penalty must be zero or more"),
         ({"alignment": 1.01}, "alignment must be of norm at most 1, got norm 1.01"),
         ({"alignment": [0.5, 0.5]}, "alignment must be one value for each of the 1 spikes"),
         ({"strength": [1.0, 2.0], "fraction": [0.5, 0.6]}, "fraction must be a vector that sums to one"),
-        ({"strength": [1.0, 2.0], "bulk_variance": [1.0, 1.0, 1.0]}, "must be one value for each of the 2 neuron groups"),
-        ({"activation": (A.Tanh(), A.Sin()), "strength": [1.0, 2.0, 3.0]}, "must be one value for each of the 2"),
+        (
+            {"strength": [1.0, 2.0], "bulk_variance": [1.0, 1.0, 1.0]},
+            "must be one value for each of the 2 neuron groups",
+        ),
+        (
+            {"activation": (A.Tanh(), A.Sin()), "strength": [1.0, 2.0, 3.0]},
+            "must be one value for each of the 2",
+        ),
         ({"bulk_variance": 0.0}, "bulk_variance must be positive"),
         ({"rows": "square"}, "rows must be"),
         ({"strength": [[[1.0]]]}, "strength must be of shape"),
@@ -187,5 +219,7 @@ def test_unresolved_average_is_said_and_not_returned():
     assert kept.convergence.status != 0
     sharp = dataclasses.replace(model, bulk_variance=1e-4, strength=200.0)
     with double_precision():
-        traced = jax.jit(lambda penalty: ll.solve(dataclasses.replace(sharp, penalty=penalty))["test_error"])(0.1)
+        traced = jax.jit(lambda penalty: ll.solve(dataclasses.replace(sharp, penalty=penalty))["test_error"])(
+            0.1
+        )
     assert np.isnan(traced)

@@ -20,7 +20,9 @@ def test_trapezoid_moments(degree):
 
 def test_trapezoid_beats_gauss_hermite_for_a_pole():
     """tanh(3 z)^2 has poles at distance pi/6: the two rules with 161 nodes."""
-    exact = integrate.quad(lambda z: np.tanh(3 * z) ** 2 * np.exp(-(z**2) / 2) * DENSITY, -12, 12, epsabs=1e-14)[0]
+    exact = integrate.quad(
+        lambda z: np.tanh(3 * z) ** 2 * np.exp(-(z**2) / 2) * DENSITY, -12, 12, epsabs=1e-14
+    )[0]
     nodes, weights = gaussian_trapezoid(161)
     assert weights @ np.tanh(3 * nodes) ** 2 == pytest.approx(exact, abs=1e-10)
     nodes, weights = gauss_hermite(161)

@@ -19,9 +19,13 @@ def test_inverse_is_lapacks(size, seed, imaginary):
         matrix = matrix + 1j * generator.standard_normal((size, size))
     with double_precision():
         expected = np.linalg.inv(matrix)
-        np.testing.assert_allclose(inverse(jnp.asarray(matrix)), expected, atol=1e-10 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            inverse(jnp.asarray(matrix)), expected, atol=1e-10 * np.abs(expected).max()
+        )
         right = generator.standard_normal(size)
-        np.testing.assert_allclose(solve(jnp.asarray(matrix), jnp.asarray(right)), expected @ right, atol=1e-8)
+        np.testing.assert_allclose(
+            solve(jnp.asarray(matrix), jnp.asarray(right)), expected @ right, atol=1e-8
+        )
 
 
 def test_degenerate_system_gives_the_least_solution_and_its_derivative(float64):
@@ -39,6 +43,8 @@ def test_degenerate_system_gives_the_least_solution_and_its_derivative(float64):
 
     assert drive(0.3) == pytest.approx(exact(0.3), abs=1e-12)
     step = 1e-5
-    assert jax.grad(drive)(0.3) == pytest.approx((exact(0.3 + step) - exact(0.3 - step)) / (2 * step), abs=1e-8)
+    assert jax.grad(drive)(0.3) == pytest.approx(
+        (exact(0.3 + step) - exact(0.3 - step)) / (2 * step), abs=1e-8
+    )
     second = (exact(0.301) - 2 * exact(0.3) + exact(0.299)) / 1e-6
     assert jax.grad(jax.grad(drive))(0.3) == pytest.approx(second, abs=1e-4)

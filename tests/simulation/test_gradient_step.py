@@ -28,7 +28,9 @@ def test_step_is_the_gradient_of_the_loss():
     start = spherical_rows(named(key, "rows"), 50, 50)
     letters = jnp.repeat(jnp.array([1.0, -0.7]), jnp.array([30, 20]))
     count = int(sizes.step_samples)
-    blocks = [data_block(NETWORK.target, instance.teacher, named(key, "batch"), i, sizes.block) for i in range(2)]
+    blocks = [
+        data_block(NETWORK.target, instance.teacher, named(key, "batch"), i, sizes.block) for i in range(2)
+    ]
     inputs, labels = (jnp.concatenate(part)[:count] for part in zip(*blocks, strict=True))
     assert count == 315  # two blocks, the second one partly filled
 
@@ -63,7 +65,9 @@ def test_population_gradient_is_the_mean_over_very_many_samples():
     np.testing.assert_allclose(label, float(jnp.exp(-0.5)) * teacher, atol=1e-12)
 
 
-@pytest.mark.parametrize("target", [ll.targets.SignLabels(0.3), ll.targets.SingleIndex(ll.activations.ReLU())])
+@pytest.mark.parametrize(
+    "target", [ll.targets.SignLabels(0.3), ll.targets.SingleIndex(ll.activations.ReLU())]
+)
 def test_infinite_batch_is_the_limit_of_finite_ones(target):
     infinite = dataclasses.replace(NETWORK, target=target, step_samples_per_dim=np.inf)
     finite = dataclasses.replace(NETWORK, target=target, step_samples_per_dim=4000.0)

@@ -35,7 +35,10 @@ def trained(samples_per_dim, penalty=0.05, dim=75, seed=0):
 def dense(instance, sizes, key):
     """Design and labels as whole matrices, from the same blocks."""
     count = int(sizes.samples)
-    blocks = [data_block(instance.target, instance.teacher, key, i, sizes.block) for i in range(-(-count // sizes.block))]
+    blocks = [
+        data_block(instance.target, instance.teacher, key, i, sizes.block)
+        for i in range(-(-count // sizes.block))
+    ]
     inputs, labels = (np.concatenate(part)[:count] for part in zip(*blocks, strict=True))
     return inputs, np.asarray(instance.design(jnp.asarray(inputs))), labels
 
@@ -60,7 +63,9 @@ def test_readout_and_training_error(samples, penalty):
 
 def test_training_error_survives_a_nearly_perfect_fit():
     """Linear features and a linear target: the residual is only the penalty's, far below roundoff of sums of squares."""
-    model = ll.models.RandomFeatures(ll.activations.Linear(), ll.targets.SingleIndex(ll.activations.Linear()), 4.0, 1.5, 1e-6)
+    model = ll.models.RandomFeatures(
+        ll.activations.Linear(), ll.targets.SingleIndex(ll.activations.Linear()), 4.0, 1.5, 1e-6
+    )
     sizes = model.sizes(40)
     instance = model.draw(sizes, jax.random.key(0))
     estimate = model.learner().fit(instance, sizes, jax.random.key(1))
@@ -89,10 +94,14 @@ def test_overlaps_by_their_definitions(samples_per_dim):
         "mean": [readout[g].sum() / root for g in groups],
         "spike_overlap": [readout[g] @ bulk[g] @ spikes / root for g in groups],
         "teacher_overlap": [readout[g] @ bulk[g] @ outside / root for g in groups],
-        "bulk_norm": [[readout[g] @ projected[g] @ projected[h].T @ readout[h] / features for h in groups] for g in groups],
+        "bulk_norm": [
+            [readout[g] @ projected[g] @ projected[h].T @ readout[h] / features for h in groups]
+            for g in groups
+        ],
         "norm": [readout[g] @ readout[g] / features for g in groups],
         "row_norm_overlap": [
-            readout[g] @ ((bulk[g] ** 2).sum(1) - float(c)) / root for g, c in zip(groups, instance.variances, strict=True)
+            readout[g] @ ((bulk[g] ** 2).sum(1) - float(c)) / root
+            for g, c in zip(groups, instance.variances, strict=True)
         ],
     }
     for name, value in expected.items():
@@ -100,8 +109,13 @@ def test_overlaps_by_their_definitions(samples_per_dim):
     # Traces are estimated by random probes: unbiased, a few per cent at this size.
     response = [np.trace(resolvent[np.ix_(g, g)]) / features for g in groups]
     np.testing.assert_allclose(measured["response"], response, rtol=0.1)
-    slope = [[np.trace(projected[g].T @ resolvent[np.ix_(g, h)] @ projected[h]) / features for h in groups] for g in groups]
-    many = np.mean([overlaps(instance, estimate, jax.random.key(i))["bulk_response"] for i in range(40)], axis=0)
+    slope = [
+        [np.trace(projected[g].T @ resolvent[np.ix_(g, h)] @ projected[h]) / features for h in groups]
+        for g in groups
+    ]
+    many = np.mean(
+        [overlaps(instance, estimate, jax.random.key(i))["bulk_response"] for i in range(40)], axis=0
+    )
     np.testing.assert_allclose(many, slope, atol=0.02 * np.max(np.abs(slope)))
 
 
@@ -119,7 +133,7 @@ def test_drawn_features_have_the_stated_rows():
 
 
 def test_test_error_is_a_fresh_mean():
-    model, sizes, instance, estimate, _ = trained(2.0)
+    model, _, instance, estimate, _ = trained(2.0)
     large = dataclasses.replace(model).sizes(75, test_samples=200_000)
     error = float(streamed_test_error(instance, estimate.readout, large, jax.random.key(9)))
     inputs, labels = data_block(instance.target, instance.teacher, jax.random.key(77), 0, 100_000)

@@ -19,7 +19,9 @@ from limitlaw.core.fingerprint import fingerprint
 from limitlaw.studies import cells
 
 A, T = ll.activations, ll.targets
-MODEL = ll.models.SpikedRandomFeatures(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 1.0, 0.1, strength=1.0, alignment=0.5)
+MODEL = ll.models.SpikedRandomFeatures(
+    A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 1.0, 0.1, strength=1.0, alignment=0.5
+)
 STUDY = ll.Study(MODEL, over={"penalty": [0.1, 1.0, 10.0]})
 
 
@@ -48,7 +50,9 @@ def test_resume_computes_only_what_is_missing(tmp_path, monkeypatch):
 def test_order_and_executor_do_not_matter(tmp_path):
     whole = STUDY.simulate(dim=30, replicas=2)
     with ThreadPoolExecutor(2) as executor:
-        xr.testing.assert_identical(STUDY.simulate(dim=30, replicas=2, executor=executor, store=tmp_path / "x"), whole)
+        xr.testing.assert_identical(
+            STUDY.simulate(dim=30, replicas=2, executor=executor, store=tmp_path / "x"), whole
+        )
 
 
 def test_partial_stores_can_be_read(tmp_path):
@@ -66,7 +70,11 @@ def test_partial_stores_can_be_read(tmp_path):
     [
         (ll.Study(MODEL, over={"penalty": [0.1, 1.0, 9.0]}), {}, "its study is"),
         (ll.Study(MODEL, over={"penalty": [0.1, 1.0]}), {}, "its study is .*, axes is"),
-        (ll.Study(ll.models.RandomFeatures.example(), over={"penalty": [0.1, 1.0, 10.0]}), {}, "its study is"),
+        (
+            ll.Study(ll.models.RandomFeatures.example(), over={"penalty": [0.1, 1.0, 10.0]}),
+            {},
+            "its study is",
+        ),
         (STUDY, {"dim": 40}, "its dim is 30, not 40"),
         (STUDY, {"seed": 1}, "its seed is 0, not 1"),
         (STUDY, {"test_samples": 10}, "its test_samples is None, not 10"),
@@ -101,10 +109,16 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
         return real(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ll.errors.StoreError, match="cannot write .*cell-000002-000000.npz: No space left on device"):
+    with pytest.raises(
+        ll.errors.StoreError, match=r"cannot write .*cell-000002-000000.npz: No space left on device"
+    ):
         STUDY.simulate(dim=30, store=store)
     monkeypatch.undo()
-    assert sorted(path.name for path in store.iterdir()) == ["cell-000000-000000.npz", "cell-000001-000000.npz", "manifest.json"]
+    assert sorted(path.name for path in store.iterdir()) == [
+        "cell-000000-000000.npz",
+        "cell-000001-000000.npz",
+        "manifest.json",
+    ]
     done = count_computed(monkeypatch)
     xr.testing.assert_identical(STUDY.simulate(dim=30, store=store), STUDY.simulate(dim=30))
     assert len(done) == 1 + 3

@@ -16,7 +16,9 @@ def test_a_batch_is_the_loop():
     assert theory["test_error"].dims == ("samples_per_dim", "penalty")
     for i, samples in enumerate(theory.samples_per_dim.values):
         for j, penalty in enumerate(theory.penalty.values):
-            alone = ll.solve(ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 20.0, samples, 1.0, penalty))
+            alone = ll.solve(
+                ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 20.0, samples, 1.0, penalty)
+            )
             assert float(theory["test_error"][i, j]) == pytest.approx(float(alone["test_error"]), abs=1e-12)
             overlap = float(theory["spike_overlap"][i, j, 0, 0])
             assert overlap == pytest.approx(float(alone.order_parameters["spike_overlap"][0, 0]), abs=1e-10)
@@ -55,7 +57,12 @@ def test_a_divergent_point_does_not_harm_its_neighbours():
 
 
 def test_quantities_keep_only_what_is_asked():
-    assert set(STUDY.solve(quantities=["train_error"]).data_vars) == {"train_error", "status", "residual", "steps"}
+    assert set(STUDY.solve(quantities=["train_error"]).data_vars) == {
+        "train_error",
+        "status",
+        "residual",
+        "steps",
+    }
 
 
 def test_thin_keeps_both_ends():
@@ -101,7 +108,10 @@ def test_the_whole_grid_is_checked_first(over, kind, sentence):
         ll.Study(NETWORK, over=over)
 
 
-@pytest.mark.parametrize("arguments", [{"dim": 0}, {"dim": 2.5}, {"dim": None}, {"dim": 20, "replicas": 0}, {"dim": 20, "seed": -1}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"dim": 0}, {"dim": 2.5}, {"dim": None}, {"dim": 20, "replicas": 0}, {"dim": 20, "seed": -1}],
+)
 def test_bad_counts(arguments):
     with pytest.raises(ll.errors.InvalidInput):
         STUDY.simulate(**arguments)
@@ -128,7 +138,12 @@ def test_optimise_over_a_function_with_a_budget():
     best = ll.optimise(over=split, start=[0.0, -2.0])
     total = float(best.model.step_samples_per_dim + best.model.samples_per_dim)
     assert total == pytest.approx(6.0)
-    assert best.value < ll.solve(ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 3.0, 3.0, 1.0, np.exp(-2.0)))["test_error"]
+    assert (
+        best.value
+        < ll.solve(ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 3.0, 3.0, 1.0, np.exp(-2.0)))[
+            "test_error"
+        ]
+    )
 
 
 def test_optimise_says_when_a_range_ends(monkeypatch):

@@ -33,7 +33,9 @@ def brute(activation, mean, std):
 @pytest.mark.parametrize("activation", ALL, ids=lambda a: a.label)
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1.3, 0.6), (-2.1, 1.7)])
 def test_moments_are_the_integrals(float64, activation, mean, std):
-    np.testing.assert_allclose(activation.moments(mean, std), brute(activation, mean, std), atol=2e-9, rtol=2e-9)
+    np.testing.assert_allclose(
+        activation.moments(mean, std), brute(activation, mean, std), atol=2e-9, rtol=2e-9
+    )
 
 
 @pytest.mark.parametrize("activation", ALL, ids=lambda a: a.label)

@@ -31,7 +31,9 @@ def test_moments_are_those_of_drawn_labels(float64, target, mean, std):
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.label)
 def test_mean_label_is_the_moment_without_spread(float64, target):
     points = jnp.array([-1.2, 0.3, 2.0])
-    np.testing.assert_allclose(target.mean_label(points), target.moments(points, jnp.asarray(0.0)).mean, atol=1e-12)
+    np.testing.assert_allclose(
+        target.mean_label(points), target.moments(points, jnp.asarray(0.0)).mean, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])

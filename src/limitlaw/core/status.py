@@ -33,8 +33,8 @@ _SENTENCES = {
         "the iteration left the finite numbers; check for extreme strengths, ratios or a vanishing penalty"
     ),
     Status.UNRESOLVED: (
-        "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this error "
-        "is dominated by rare samples, so raise the penalty or lower the spike strength"
+        "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this "
+        "error is dominated by rare samples, so raise the penalty or lower the spike strength"
     ),
     Status.DIVERGED: (
         "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"

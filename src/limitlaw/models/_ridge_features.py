@@ -25,7 +25,7 @@ from limitlaw.simulation.ridge import RidgeEstimate, RidgeLearner, streamed_test
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.theory.bulks import AbstractBulk
 from limitlaw.theory.conditional_features import FirstLayer, Tables, teacher_functions
-from limitlaw.theory.latent import Latent, latent_rule
+from limitlaw.theory.latent import Latent, latent_rule, refined_count
 from limitlaw.theory.ridge import Readout, RidgeLimit, RidgeSystem, conditional_error, mean_predictor
 from limitlaw.vocabulary.targets import AbstractTarget
 
@@ -75,12 +75,6 @@ class RidgeProblem(eqx.Module):
         )
 
 
-# Quadrature nodes per latent direction, first try and refinements; the solution's own error estimate
-# decides whether a finer rule is needed.
-_NODES_ONE_SPIKE = (121, 361, 1081)
-_NODES_MORE_SPIKES = (49, 81, 129)
-
-
 class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
     """A model whose readout is ridge regression on random features.
 
@@ -108,11 +102,10 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
         """Number s of spike directions."""
 
     def plan(self, refinement: int = 0) -> Plan:
-        sizes = _NODES_ONE_SPIKE if self.spike_count == 1 else _NODES_MORE_SPIKES
         # Inside a transformation nothing can be refined afterwards.
         refinement = 1 if any_traced(self) else refinement
         return Plan(
-            (self._endpoint(), any_traced(self._given_rows())), sizes[min(refinement, len(sizes) - 1)]
+            (self._endpoint(), any_traced(self._given_rows())), refined_count(self.spike_count, refinement)
         )
 
     def _endpoint(self) -> Endpoint:
@@ -199,7 +192,7 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
             shape = points.shape if spikes == 1 else points.shape[:-1]
             nodes = jnp.asarray(points.reshape(-1, spikes))
             unused = jnp.zeros(len(nodes))
-            tables = problem.tables_at(Latent(nodes, unused, unused))
+            tables = problem.tables_at(Latent(nodes, unused, unused, 0.0))
             return np.asarray(function(tables, _readout_of(solution))).reshape(shape)
 
 

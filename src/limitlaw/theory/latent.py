@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from limitlaw.numerics.quadrature import REACH, gauss_legendre, gaussian_trapezoid, on_panels
 
 _PANEL_ORDER = 16
-_EDGE = 7.0
+_FAR = 14.0
 
 
 class Latent(eqx.Module):
@@ -25,11 +25,18 @@ class Latent(eqx.Module):
     nodes: Float[Array, "nodes spikes"]
     weights: Float[Array, " nodes"]
     coarse: Float[Array, " nodes"]
+    reach: float = eqx.field(static=True)
 
     @property
     def edge(self) -> Float[Array, " nodes"]:
         """Weights of the far tail alone: what lies there says what was cut off beyond the last node."""
-        return jnp.where(jnp.linalg.norm(self.nodes, axis=1) > _EDGE, self.weights, 0.0)
+        return jnp.where(jnp.linalg.norm(self.nodes, axis=1) > self.reach - 1.5, self.weights, 0.0)
+
+
+def refined_count(spikes: int, refinement: int) -> int:
+    """Nodes per latent direction after some refinements; two are the most."""
+    sizes = (121, 361, 1081) if spikes == 1 else (49, 113, 193)
+    return sizes[min(refinement, len(sizes) - 1)]
 
 
 def latent_rule(
@@ -45,26 +52,30 @@ def latent_rule(
     """
     alignment = jax.lax.stop_gradient(jnp.asarray(alignment))
     orthogonal = jax.lax.stop_gradient(jnp.asarray(orthogonal))
-    across = _trapezoid(count)
-    along = _panels(alignment, orthogonal, kinks, count) if kinks else across
-    return _tensor(along, across, alignment)
+    # A first try reaches where the Gaussian ends; a refined one also where a growing integrand may still be.
+    reach = REACH if count <= refined_count(alignment.shape[0], 0) else _FAR
+    across = _trapezoid(count, reach)
+    along = _panels(alignment, orthogonal, kinks, count, reach) if kinks else across
+    return _tensor(along, across, alignment, reach)
 
 
-def _trapezoid(count: int) -> tuple[Array, Array, Array]:
-    nodes, weights = gaussian_trapezoid(count)
+def _trapezoid(count: int, reach: float) -> tuple[Array, Array, Array]:
+    nodes, weights = gaussian_trapezoid(count, reach)
     coarse = np.where(np.arange(count) % 2 == 0, 2 * weights, 0.0)
     return jnp.asarray(nodes), jnp.asarray(weights), jnp.asarray(coarse)
 
 
-def _panels(alignment, orthogonal, kinks: tuple[float, ...], count: int) -> tuple[Array, Array, Array]:
+def _panels(
+    alignment, orthogonal, kinks: tuple[float, ...], count: int, reach: float
+) -> tuple[Array, Array, Array]:
     norm = jnp.linalg.norm(alignment)
     safe = jnp.where(norm > 1e-12, norm, 1.0)
-    regular = np.linspace(-REACH, REACH, max(count // 8, 4) + 1)
+    regular = np.linspace(-reach, reach, max(count // 8, 4) + 1)
     # The kink is smoothed over orthogonal/norm; eight such widths from it the target is smooth again.
     ladder = np.array([-8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0])
     close = (np.asarray(kinks)[:, None] + orthogonal * ladder[None, :]).ravel() / safe
     close = jnp.where(norm > 1e-12, close, 0.0)
-    breaks = jnp.sort(jnp.concatenate([jnp.asarray(regular), jnp.clip(close, -REACH, REACH)]))
+    breaks = jnp.sort(jnp.concatenate([jnp.asarray(regular), jnp.clip(close, -reach, reach)]))
     base, fine, coarse = _legendre_pair(_PANEL_ORDER)
     nodes, weights = on_panels(breaks, base, fine)
     density = jnp.exp(-(nodes**2) / 2) / jnp.sqrt(2 * jnp.pi)
@@ -82,14 +93,14 @@ def _legendre_pair(order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return nodes, fine, coarse
 
 
-def _tensor(along, across, alignment: Float[Array, " spikes"]) -> Latent:
+def _tensor(along, across, alignment: Float[Array, " spikes"], reach: float) -> Latent:
     """Product rule whose first axis lies along the teacher, where the target's kinks are."""
     spikes = alignment.shape[0]
     rules = [along] + [across] * (spikes - 1)
     grids = jnp.meshgrid(*(rule[0] for rule in rules), indexing="ij")
     nodes = jnp.stack([grid.ravel() for grid in grids], axis=-1)
     weights, coarse = (_outer([rule[which] for rule in rules]) for which in (1, 2))
-    return Latent(nodes @ _rotation(alignment), weights, coarse)
+    return Latent(nodes @ _rotation(alignment), weights, coarse, reach)
 
 
 def _outer(factors: list[Array]) -> Array:

@@ -157,13 +157,15 @@ class RidgeSystem(eqx.Module):
         fine, coarse = integrands @ latent.weights, integrands @ latent.coarse
         scale = jnp.maximum(jnp.abs(fine), _SMALL * jnp.max(jnp.abs(fine)))
         gap, tail = (jnp.max(jnp.abs(part) / scale) for part in (fine - coarse, integrands @ latent.edge))
-        resolved = jnp.where((gap < _COARSE_GAP) & (tail < _TAIL), status, jnp.maximum(status, Status.UNRESOLVED))
+        resolved = jnp.where(
+            (gap < _COARSE_GAP) & (tail < _TAIL), status, jnp.maximum(status, Status.UNRESOLVED)
+        )
         return jnp.where(status == Status.CONVERGED, resolved, status)
 
 
 # Both rules converge geometrically: where the coarse one is within 1e-4, the fine one is near 1e-8.
 _COARSE_GAP = 1e-4
-# A Gaussian has 3e-12 of its weight beyond 7: integrands this heavy there go on beyond the last node.
+# Integrands this heavy in the last stretch of the rule go on beyond its last node.
 _TAIL = 1e-6
 _SMALL = 1e-6
 

@@ -1,0 +1,82 @@
+"""Speed of the theory: imports, a study from a cold process and once compiled, gradient against solve."""
+
+import subprocess
+import sys
+import time
+
+COLD = """
+import time
+start = time.perf_counter()
+import numpy as np
+import limitlaw as ll
+model = ll.models.SpikedRandomFeatures.example()
+built = time.perf_counter() - start
+over = {"samples_per_dim": np.linspace(0.2, 3, 100), "penalty": np.geomspace(1e-3, 10, 10)}
+study = ll.Study(model, over)
+theory = study.solve()
+print(built, time.perf_counter() - start, float(theory["residual"].max()))
+"""
+
+
+def timed(function, repeats=5):
+    """Best of a few runs after one to compile."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def cold():
+    out = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True, check=True).stdout
+    built, whole, residual = (float(word) for word in out.split())
+    print(f"import and build a model          {built:7.2f} s   (allowed 1.5)")
+    print(f"1000 points, K = 1, cold process  {whole:7.2f} s   (allowed 6), largest residual {residual:.0e}")
+
+
+def warm():
+    import numpy as np
+
+    import limitlaw as ll
+
+    over = {"samples_per_dim": np.linspace(0.2, 3, 100), "penalty": np.geomspace(1e-3, 10, 10)}
+    one = ll.Study(ll.models.SpikedRandomFeatures.example(), over)
+    three = ll.Study(
+        ll.models.SpikedRandomFeatures(
+            ll.activations.Tanh(), one.model.target, 1.0, 1.0, 0.1, strength=[0.5, 1.2, -2.0], alignment=0.8,
+            fraction=[0.2, 0.3, 0.5],
+        ),
+        over,
+    )  # fmt: skip
+    print(f"1000 points, K = 1, compiled      {timed(one.solve):7.2f} s   (allowed 0.5)")
+    print(f"1000 points, K = 3, compiled      {timed(three.solve):7.2f} s   (allowed 1.5)")
+
+
+def gradient():
+    import dataclasses
+
+    import jax
+    import jax.numpy as jnp
+
+    import limitlaw as ll
+
+    ll.use_float64()
+    network = ll.models.GiantStep.example()
+    names = ("step_size", "step_samples_per_dim", "samples_per_dim", "width_per_dim", "penalty")
+    fields = {name: jnp.asarray(getattr(network, name)) for name in names}
+
+    def error(values):
+        return ll.solve(dataclasses.replace(network, **values))["test_error"]
+
+    value, slope = jax.jit(error), jax.jit(jax.value_and_grad(error))
+    loop = lambda function: timed(lambda: [jax.block_until_ready(function(fields)) for _ in range(200)])  # noqa: E731
+    ratio = loop(slope) / loop(value)
+    print(f"gradient in all fields / solve    {ratio:7.2f}     (allowed 3)")
+
+
+if __name__ == "__main__":
+    cold()
+    warm()
+    gradient()

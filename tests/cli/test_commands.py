@@ -1,0 +1,110 @@
+"""The command line in its own process: what it prints, what it refuses, what it imports."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("jax", "xarray", "matplotlib", "scipy")
+
+
+def limitlaw(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "limitlaw", *arguments], capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--help"], 0, ""),
+        (["solve", "--help"], 0, ""),
+        (["figures"], 0, ""),
+        (["slove"], 2, "solve"),
+        (["solve", "giant-stp"], 2, "unknown model 'giant-stp'; the closest: giant-step"),
+        (["solve", "giant-step", "--over", "penalty=1:2"], 2, "--over.penalty must be start:stop:count"),
+        (["solve", "giant-step", "--over", "penalty"], 2, "must be name=value"),
+        (["figure", "one-step-sample"], 2, "the closest: one-step-samples"),
+        (["figure", "one-step-samples", "--scale", "huge"], 2, "unknown scale 'huge'"),
+        (["check", "nothing"], 2, "unknown model 'nothing'"),
+    ],
+)
+def test_help_and_mistakes_import_nothing_heavy(arguments, code, sentence):
+    program = (
+        "import sys; from limitlaw.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code or 0\n"
+        "else: code = 0\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "HEAVY []" in done.stdout
+    assert sentence in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (
+            ["solve", "giant-step", "--set", "stepsize=3"],
+            2,
+            "unknown field of GiantStep 'stepsize'; the closest: step_size",
+        ),
+        (["solve", "giant-step", "--over", "penaltie=1,2"], 2, "the closest: penalty"),
+        (
+            ["solve", "giant-step", "--set", "penalty=-1"],
+            2,
+            "GiantStep.penalty must be zero or more, and finite, got -1",
+        ),
+        (
+            ["solve", "giant-step", "--set", "activation=tan"],
+            2,
+            "unknown activation 'tan'; the closest: tanh",
+        ),
+        (["solve", "giant-step", "--set", "penalty=small"], 2, "GiantStep.penalty must be a number"),
+        (["simulate", "giant-step", "--set", "penalty=1"], 2, "simulate.dim must be a positive integer"),
+        (["solve", "giant-step", "-o", "/proc/nowhere/x.nc"], 1, "cannot write to /proc/nowhere"),
+        (["plot", "nothing.nc"], 1, "cannot read nothing.nc"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, code, sentence):
+    done = limitlaw(*arguments)
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_solve_simulate_plot(tmp_path):
+    """The whole way, objects and ranges included."""
+    study = ["--set", "step_size=1", "target=sin+0.1", "--over", "samples_per_dim=0.5:2:4"]
+    done = limitlaw("solve", "giant-step", *study, "-o", "theory.nc", cwd=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "theory.nc")
+    thin = [*study[:-1], "samples_per_dim=0.5,2"]
+    done = limitlaw(
+        "simulate", "giant-step", *thin, "--dim", "40", "--replicas", "3", "-o", "run", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "±" in done.stdout
+    done = limitlaw("plot", "theory.nc", "run", "-o", "curve.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    done = limitlaw("simulate", "giant-step", *study, "--dim", "40", "-o", "run", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "belongs to another study" in done.stderr
+
+
+def test_solve_prints_a_table():
+    done = limitlaw("solve", "random-features", "--set", "activation=hermite3", "--over", "penalty=0.1,1")
+    assert done.returncode == 0, done.stderr
+    assert "test_error" in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 3
+
+
+def test_models_and_cite():
+    listed = limitlaw("models").stdout
+    assert "giant-step" in listed
+    assert "2402.04980" in listed
+    assert "@article{cui2024asymptotics" in limitlaw("cite", "giant-step").stdout
