@@ -70,7 +70,8 @@ def _fit_primal(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeE
     gram, drive, power = jax.lax.fori_loop(0, blocks, accumulate, empty)
     factor = jnp.linalg.cholesky(gram + penalty * jnp.eye(features))
     readout = cho_solve((factor, True), drive)
-    short = power - 2 * drive @ readout + readout @ (gram @ readout)
+    # By the normal equations readout' gram readout = readout' (drive - penalty readout): no second matrix.
+    short = power - drive @ readout - penalty * (readout @ readout)
 
     def again(_):
         def add(block, total):
