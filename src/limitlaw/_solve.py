@@ -72,7 +72,8 @@ def solve_batch(
     """
     results: dict[int, Solution] = {}
     pending = list(range(len(models)))
-    with double_precision():
+    # Inside somebody's trace a model without traced fields is still solved here and now.
+    with double_precision(), jax.ensure_compile_time_eval():
         for refinement in range(REFINEMENTS + 1):
             for members, plan in _batches([models[i] for i in pending], refinement):
                 indices = [pending[i] for i in members]

@@ -165,3 +165,16 @@ def test_degenerate_means_of_different_activations():
     halves = ll.activations.Sum((ll.activations.Tanh(), ll.activations.Tanh()), (0.5, 0.5))
     twice = spiked(activation=(ll.activations.Tanh(), halves), fraction=[0.5, 0.5])
     np.testing.assert_allclose(errors(twice), errors(spiked()), atol=1e-8)
+
+
+def test_zero_penalty_with_too_many_linear_neurons_is_refused():
+    with pytest.raises(ll.errors.InvalidInput, match="positive when linear neurons outnumber the inputs"):
+        ll.solve(spiked(activation=ll.activations.Linear(), width_per_dim=1.5, penalty=0.0))
+    ll.solve(spiked(activation=ll.activations.Linear(), width_per_dim=0.7, penalty=0.0))
+
+
+def test_a_model_without_traced_fields_is_solved_inside_a_trace(float64):
+    import jax
+
+    value = jax.jit(lambda x: x * ll.solve(spiked())["test_error"])(2.0)
+    assert float(value) == pytest.approx(2 * float(ll.solve(spiked())["test_error"]))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
@@ -85,8 +86,8 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
     """
 
     @abc.abstractmethod
-    def ridge(self) -> tuple[Any, Any]:
-        """n/p and lambda, as given."""
+    def controls(self) -> tuple[Any, Any, Any]:
+        """n/d, p/d and lambda, as given."""
 
     @abc.abstractmethod
     def problem(self) -> RidgeProblem:
@@ -110,12 +111,25 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
 
     def _endpoint(self) -> Endpoint:
         """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
-        ratio, penalty = self.ridge()
-        if any_traced((ratio, penalty)) or penalty > 0:
+        samples, width, penalty = self.controls()
+        if any_traced((samples, width, penalty)) or penalty > 0:
             return "interior"
-        if abs(ratio - 1) < 1e-12:
+        if not any_traced(self):
+            self._require_full_rank(float(width))
+        if abs(samples / width - 1) < 1e-12:
             return "threshold"
-        return "under" if ratio > 1 else "over"
+        return "under" if samples > width else "over"
+
+    def _require_full_rank(self, width: float) -> None:
+        """At zero penalty linear neurons beyond the number of inputs leave a null space that never closes."""
+        with double_precision():
+            points = jnp.linspace(-1, 1, 3)[:, None] * jnp.ones(self.spike_count)
+            noises = self.problem().first_layer.functions(points).noises
+            shares = self.bulk_rows(None, False).fractions
+            linear = float(jnp.sum(jnp.where(jnp.max(noises, axis=1) > 0, 0.0, shares)))
+        if linear * width > 1 + 1e-12:
+            allowed = "positive when linear neurons outnumber the inputs"
+            raise InvalidInput(type(self).__name__, "penalty", allowed, 0, self.meanings["penalty"])
 
     def _given_rows(self) -> Any:
         """Rows given as numbers; only models with frozen weights have any."""
@@ -132,7 +146,7 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
         return _name(result, spikes, norms, self.standing)
 
     def learner(self) -> RidgeLearner:
-        return RidgeLearner(jnp.asarray(self.ridge()[1]))
+        return RidgeLearner(jnp.asarray(self.controls()[2]))
 
     def measure(self, instance: FeatureInstance, estimate: RidgeEstimate, sizes: Sizes, key: PRNGKeyArray):
         test_error = streamed_test_error(instance, estimate.readout, sizes, named(key, "test"))

@@ -159,8 +159,8 @@ class FrozenFeatures(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return 1 if self.spike is None or self.spike.ndim == 1 else self.spike.shape[1]
 
-    def ridge(self) -> tuple[Any, Any]:
-        return self.samples_per_dim / self.width_per_dim, self.penalty
+    def controls(self) -> tuple[Any, Any, Any]:
+        return self.samples_per_dim, self.width_per_dim, self.penalty
 
     def problem(self) -> RidgeProblem:
         bulk, members, spikes = self._bulk_matrix(), self.members(), self.spikes()

@@ -99,8 +99,8 @@ class RandomFeatures(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return 1
 
-    def ridge(self) -> tuple[Any, Any]:
-        return self.samples_per_dim / self.width_per_dim, self.penalty
+    def controls(self) -> tuple[Any, Any, Any]:
+        return self.samples_per_dim, self.width_per_dim, self.penalty
 
     def problem(self) -> RidgeProblem:
         return self.spiked().problem()

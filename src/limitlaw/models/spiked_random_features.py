@@ -153,8 +153,8 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return self.strength.shape[1] if self.strength.ndim == 2 else 1
 
-    def ridge(self) -> tuple[Any, Any]:
-        return self.samples_per_dim / self.width_per_dim, self.penalty
+    def controls(self) -> tuple[Any, Any, Any]:
+        return self.samples_per_dim, self.width_per_dim, self.penalty
 
     def problem(self) -> RidgeProblem:
         groups = self.groups
