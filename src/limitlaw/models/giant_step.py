@@ -19,20 +19,23 @@ from limitlaw.models._fields import (
     require_nonnegative,
     require_positive,
 )
-from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
 from limitlaw.models.base import Plan
-from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS, SpikedRandomFeatures
+from limitlaw.models.spiked_random_features import (
+    ONE_STEP,
+    RATIOS,
+    AbstractSpikedEquivalent,
+    SpikedRandomFeatures,
+)
 from limitlaw.simulation.gradient_step import draw_stepped_network, measured_rows
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.ridge import RidgeEstimate
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
-from limitlaw.theory.bulks import IsotropicBulk
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh, as_activation
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
-class GiantStep(AbstractRidgeFeatures):
+class GiantStep(AbstractSpikedEquivalent):
     r"""One gradient step of size eta of order p on the first layer, then ridge regression on the readout.
 
     At the start |w_i| = 1 (uniform on the sphere), the readout is v_i / sqrt(p) with v_i from a finite
@@ -150,18 +153,8 @@ class GiantStep(AbstractRidgeFeatures):
             fraction=self.readout_fraction,
         )
 
-    @property
-    def spike_count(self) -> int:
-        return 1
-
     def controls(self) -> tuple[Any, Any, Any]:
         return self.samples_per_dim, self.width_per_dim, self.penalty
-
-    def problem(self) -> RidgeProblem:
-        return self.spiked().problem()
-
-    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
-        return self.spiked().bulk_rows(dim, dense)
 
     def limit(self, plan: Plan, dim: Any) -> Solution:
         solution, rows = super().limit(plan, dim), self._rows()

@@ -9,16 +9,14 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._groups import activation_field
-from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
-from limitlaw.models.spiked_random_features import RATIOS, SpikedRandomFeatures
+from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquivalent, SpikedRandomFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
-from limitlaw.theory.bulks import IsotropicBulk
 from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
-class RandomFeatures(AbstractRidgeFeatures):
+class RandomFeatures(AbstractSpikedEquivalent):
     """Ridge regression on sigma(w_i . x + t) with isotropic random rows and no spike.
 
     Normalisations, errors and order parameters are those of `SpikedRandomFeatures` at strength 0, where
@@ -95,18 +93,8 @@ class RandomFeatures(AbstractRidgeFeatures):
             rows=self.rows,
         )
 
-    @property
-    def spike_count(self) -> int:
-        return 1
-
     def controls(self) -> tuple[Any, Any, Any]:
         return self.samples_per_dim, self.width_per_dim, self.penalty
-
-    def problem(self) -> RidgeProblem:
-        return self.spiked().problem()
-
-    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
-        return self.spiked().bulk_rows(dim, dense)
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         return self.spiked().sizes(dim, test_samples)

@@ -1,5 +1,6 @@
 """Random features whose rows share a few planted directions (spiked random features)."""
 
+import abc
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
@@ -202,3 +203,21 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
 def _at_most_rank(owner: str, field: str, value: Any, rank: int, allowed: str) -> None:
     if value.ndim > rank:
         raise InvalidInput(owner, field, f"of shape {allowed}", f"shape {value.shape}")
+
+
+class AbstractSpikedEquivalent(AbstractRidgeFeatures):
+    """A model whose limit is that of spiked random features with one spike."""
+
+    @abc.abstractmethod
+    def spiked(self) -> SpikedRandomFeatures:
+        """The equivalent spiked random features."""
+
+    @property
+    def spike_count(self) -> int:
+        return 1
+
+    def problem(self) -> RidgeProblem:
+        return self.spiked().problem()
+
+    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
+        return self.spiked().bulk_rows(dim, dense)
