@@ -41,7 +41,8 @@ def draw_learned_function(scale: Scale, path: Path) -> tuple[list[str], list[lis
             axes.errorbar(_POINTS, mean, yerr=error, fmt="o", ms=4, color=colour, capsize=2)
             rows += _rows(batch, model.learned_function(solution, _POINTS), mean, error)
         axes.set(xlabel="z, projection on the teacher", ylabel="E[f(x) | z]")
-        axes.legend(title="tanh student, η/p = 2, n/d = 3, p/d = 1")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.set_title(f"tanh student, η/p = 2, n/d = 3, p/d = 1 (d = {scale.dim}, {scale.replicas} draws)")
         figure.savefig(path)
         plt.close(figure)
     return ["step_samples_per_dim", "z", "theory", "experiment", "standard error", "z score"], rows

@@ -62,6 +62,8 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
         for number, (panel, place) in enumerate(zip(panels, axes[0], strict=True)):
             header, more = _panel(panel, place, scale, path, number, progress)
             rows += more
+        for place in axes[0][:-1]:  # panels side by side share their last one's legend
+            place.get_legend().remove()
         picture.suptitle(
             f"{figure.caption} (d = {scale.dim}, {scale.replicas} draws for each point)", fontsize=11
         )
@@ -82,6 +84,6 @@ def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress)
     if panel.floor is not None:
         place.axhline(panel.floor[0], color="0.35", ls="--", lw=1.2, label=panel.floor[1])
     place.set_title(panel.title)
-    place.legend(title=panel.legend)
+    place.legend(title=panel.legend, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     header, rows = table_of(compare(theory, experiment))
     return ["panel", *header], [[panel.title, *row] for row in rows]

@@ -43,15 +43,12 @@ def _alignments() -> list[Panel]:
 
 
 def _widths() -> list[Panel]:
-    """Test error against width at a fixed step size eta/p."""
-    widths = np.geomspace(0.3, 4.0, 36)
-    network = GiantStep(Tanh(), _SINE, 1.0, 20.0, 2.0, 1.0, 0.05)
-    over = {"width_per_dim": widths, "samples_per_dim": [1.0, 2.0, 4.0]}
-    study = Study(network, over)
-    title = "step size η/p = 1, with the leading finite-width term"
-    return [
-        Panel(title, study, "width_per_dim", "n/d", best_linear_error(_SINE), logx=True, finite_width=True)
-    ]
+    """Test error against width, for the spiked random features of one step with n0/d = 20, eta/p = 1."""
+    step = GiantStep(Tanh(), _SINE, 1.0, 20.0, 2.0, 1.0, 0.05).spiked()
+    over = {"width_per_dim": np.geomspace(0.3, 4.0, 36), "samples_per_dim": [1.0, 2.0, 4.0]}
+    title = "features of one step, η/p = 1, n₀/d = 20; lines with the leading finite-width term"
+    floor = best_linear_error(_SINE)
+    return [Panel(title, Study(step, over), "width_per_dim", "n/d", floor, logx=True, finite_width=True)]
 
 
 STUDY_FIGURES = {
@@ -60,6 +57,6 @@ STUDY_FIGURES = {
         StudyFigure("one-step-samples", "One giant step: test error against training samples", _batches),
         StudyFigure("one-step-strengths", "Spiked random features: strength of the spike", _strengths),
         StudyFigure("one-step-alignments", "Spiked random features: alignment with the teacher", _alignments),
-        StudyFigure("one-step-widths", "One giant step: effect of the width", _widths),
+        StudyFigure("one-step-widths", "Effect of the width", _widths),
     )
 }
