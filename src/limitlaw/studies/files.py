@@ -23,7 +23,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
         temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        os.close(handle)
+        with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -56,9 +57,8 @@ def save(dataset: "xr.Dataset", path: str | Path) -> Path:
         StoreError: the file cannot be written.
     """
     path = Path(path)
-    content = dataset.to_netcdf(engine="h5netcdf")
     require_writable(path.parent)
-    write_atomically(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: dataset.to_netcdf(file.name, engine="h5netcdf"))
     return path
 
 
