@@ -119,6 +119,15 @@ def test_overlaps_by_their_definitions(samples_per_dim):
     np.testing.assert_allclose(many, slope, atol=0.02 * np.max(np.abs(slope)))
 
 
+def test_responses_diverge_without_penalty_and_theory_agrees():
+    model = ll.models.SpikedRandomFeatures.example()
+    free = dataclasses.replace(model, penalty=0.0, samples_per_dim=0.5, strength=0.2)
+    theory, measured = ll.solve(free), ll.simulate(free, dim=60, replicas=2)
+    for name in ("response", "bulk_response"):
+        assert np.all(np.isposinf(theory.order_parameters[name]))
+        assert np.all(np.isposinf(measured[name]))
+
+
 def test_drawn_features_have_the_stated_rows():
     _, _, instance, _, _ = trained(1.0)
     teacher, spikes = np.asarray(instance.teacher), np.asarray(instance.spikes)

@@ -62,7 +62,8 @@ def _responses(instance: FeatureInstance, estimate: RidgeEstimate, key):
     columns = jnp.concatenate([instance.members[:, :, None] * signs, instance.members[:, :, None] * slopes])
     stacked = jnp.moveaxis(columns, 0, 1).reshape(instance.features, -1)
     solved = jnp.moveaxis(estimate.resolvent(stacked).reshape(instance.features, 2 * groups, PROBES), 1, 0)
-    scale = instance.features * PROBES
+    # Divided last: at zero penalty and n < p the traces are infinite, their entries of either sign.
+    scale = instance.features * PROBES * estimate.unit
     noise = jnp.einsum("kpm,kpm->k", columns[:groups], solved[:groups]) / scale
     slope = jnp.einsum("kpm,lpm->kl", columns[groups:], solved[groups:]) / scale
     return slope, noise

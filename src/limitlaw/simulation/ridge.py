@@ -32,11 +32,15 @@ class RidgeEstimate(eqx.Module):
     penalty: Float[Array, ""]
 
     def resolvent(self, vectors: Float[Array, "features columns"]) -> Float[Array, "features columns"]:
-        """R times vectors; infinite along the null space at zero penalty."""
+        """`unit` times R times vectors."""
         if self.design is None:
             return cho_solve((self.factor, True), vectors)
-        inside = self.design.T @ cho_solve((self.factor, True), self.design @ vectors)
-        return (vectors - inside) / self.penalty
+        return vectors - self.design.T @ cho_solve((self.factor, True), self.design @ vectors)
+
+    @property
+    def unit(self) -> Float[Array, ""]:
+        """Unit of the resolvent: the penalty when n < p, where R grows like one over it."""
+        return jnp.asarray(1.0) if self.design is None else self.penalty
 
 
 class RidgeLearner(eqx.Module):
