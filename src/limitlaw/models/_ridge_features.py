@@ -27,7 +27,8 @@ from limitlaw.simulation.sizes import Sizes
 from limitlaw.theory.bulks import AbstractBulk
 from limitlaw.theory.conditional_features import FirstLayer, Tables, teacher_functions
 from limitlaw.theory.latent import Latent, latent_rule, refined_count
-from limitlaw.theory.ridge import Readout, RidgeLimit, RidgeSystem, conditional_error, mean_predictor
+from limitlaw.theory.readout import Readout, ReadoutLimit, conditional_error, mean_predictor
+from limitlaw.theory.ridge import RidgeSystem
 from limitlaw.vocabulary.targets import AbstractTarget
 
 Endpoint = Literal["interior", "under", "over", "threshold"]
@@ -210,7 +211,7 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
             return np.asarray(function(tables, _readout_of(solution))).reshape(shape)
 
 
-def _name(result: RidgeLimit, spikes: int, fluctuating_norms: bool, standing: Standing) -> Solution:
+def _name(result: ReadoutLimit, spikes: int, fluctuating_norms: bool, standing: Standing) -> Solution:
     """Name the engine's results."""
     readout = result.readout
     groups = readout.mean.shape[0]
@@ -226,7 +227,7 @@ def _name(result: RidgeLimit, spikes: int, fluctuating_norms: bool, standing: St
     if fluctuating_norms:
         order_parameters["row_norm_overlap"] = readout.source_overlap[groups * spikes :]
     return Solution(
-        {"test_error": result.test_error, "train_error": result.train_error},
+        result.errors,
         order_parameters,
         Convergence(result.status, result.residual, result.steps),
         standing,
@@ -241,9 +242,9 @@ def _diverged(groups: int, spikes: int, fluctuating_norms: bool, standing: Stand
     readout = Readout(
         unknown, jnp.full((groups * (spikes + fluctuating_norms),), jnp.nan), unknown, square, infinite
     )
-    result = RidgeLimit(
-        jnp.asarray(jnp.inf),
-        jnp.asarray(0.0),
+    infinity, zero = jnp.asarray(jnp.inf), jnp.asarray(0.0)
+    result = ReadoutLimit(
+        {"test_error": infinity, "train_error": zero, "test_loss": infinity, "train_loss": zero},
         readout,
         square,
         infinite,

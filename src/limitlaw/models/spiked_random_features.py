@@ -23,8 +23,8 @@ from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.rows import draw_spiked_features
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
-from limitlaw.theory.bulks import IsotropicBulk
 from limitlaw.theory.conditional_features import FirstLayer
+from limitlaw.theory.isotropic_bulk import IsotropicBulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 

@@ -42,10 +42,13 @@ class FixedPoint(NamedTuple):
 
 
 class _Progress(NamedTuple):
+    """`rejected` says that the last Newton step made things worse, so that a damped sweep comes next."""
+
     state: Float[Array, " unknowns"]
     change: Float[Array, " unknowns"]
     residual: Float[Array, ""]
     steps: Int[Array, ""]
+    rejected: Bool[Array, ""]
     stalled: Bool[Array, ""]
 
 
@@ -54,10 +57,14 @@ NEAR, TOLERANCE, ACCEPTED = 1e-3, 1e-13, 1e-10
 _DAMPING = 0.5
 
 
-def fixed_point(system: AbstractSystem) -> FixedPoint:
+def fixed_point(system: AbstractSystem, near: float = NEAR) -> FixedPoint:
     """Solve a system; the state is differentiable in everything the system holds.
 
     Newton is tried down to a residual of 1e-13, and a state is called converged at 1e-10.
+
+    Args:
+        system: the equations.
+        near: residual at which Newton takes over from damped sweeps.
 
     Returns:
         The state with its residual, count of sweeps and Newton steps, and a `Status` code. Nothing is
@@ -68,7 +75,7 @@ def fixed_point(system: AbstractSystem) -> FixedPoint:
         return (system.step(state) - state) / system.scale(jax.lax.stop_gradient(state))
 
     def find(_, start):
-        progress = _newton(system, _sweep(system, start))
+        progress = _newton(system, _sweep(system, start, near))
         # custom_root wants real auxiliary values; counts are exact in floats.
         return progress.state, (progress.residual, progress.steps.astype(progress.residual.dtype))
 
@@ -92,12 +99,12 @@ def _judge(state, residual) -> Int[Array, ""]:
 def _measure(system: AbstractSystem, state, steps) -> _Progress:
     change = system.step(state) - state
     residual = jnp.max(jnp.abs(change) / system.scale(state))
-    return _Progress(state, change, residual, steps, jnp.asarray(False))
+    return _Progress(state, change, residual, steps, jnp.asarray(False), jnp.asarray(False))
 
 
-def _sweep(system: AbstractSystem, start) -> _Progress:
+def _sweep(system: AbstractSystem, start, near: float) -> _Progress:
     def unfinished(progress: _Progress) -> Bool[Array, ""]:
-        return (progress.residual > NEAR) & (progress.steps < SWEEPS)
+        return (progress.residual > near) & (progress.steps < SWEEPS)
 
     def sweep(progress: _Progress) -> _Progress:
         return _measure(system, progress.state + _DAMPING * progress.change, progress.steps + 1)
@@ -112,13 +119,14 @@ def _newton(system: AbstractSystem, near: _Progress) -> _Progress:
         return (progress.residual > TOLERANCE) & (progress.steps < limit) & ~progress.stalled
 
     def newton(progress: _Progress) -> _Progress:
-        tried = _measure(system, progress.state - _newton_step(system, progress), progress.steps + 1)
-        better = tried.residual < progress.residual
+        swept = progress.state + _DAMPING * progress.change
+        point = jnp.where(progress.rejected, swept, progress.state - _newton_step(system, progress))
+        tried = _measure(system, point, progress.steps + 1)
+        accepted = progress.rejected | (tried.residual < progress.residual)
         # At roundoff no step improves any more; far from the solution a damped sweep does.
-        stalled = ~better & (progress.residual < ACCEPTED)
-        swept = _measure(system, progress.state + _DAMPING * progress.change, progress.steps + 1)
-        chosen = _choose(better, tried, swept)
-        return _choose(stalled, progress._replace(stalled=jnp.asarray(True)), chosen)
+        stalled = ~accepted & (progress.residual < ACCEPTED)
+        kept = progress._replace(steps=tried.steps, rejected=jnp.asarray(True), stalled=stalled)
+        return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), tried, kept)
 
     return jax.lax.while_loop(unfinished, newton, near)
 
@@ -127,7 +135,3 @@ def _newton_step(system: AbstractSystem, progress: _Progress) -> Float[Array, " 
     scale = system.scale(progress.state)
     jacobian = jax.jacfwd(lambda x: (system.step(scale * x) - scale * x) / scale)(progress.state / scale)
     return scale * solve(jacobian, progress.change / scale)
-
-
-def _choose(condition, first: _Progress, second: _Progress) -> _Progress:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)

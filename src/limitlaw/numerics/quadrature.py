@@ -16,7 +16,7 @@ REACH = 8.5
 """The Gaussian weight beyond this is below 1e-16."""
 
 PANEL_ORDER = 24
-_PANELS_PER_PIECE = 4
+PANELS_PER_PIECE = 4
 
 
 @functools.cache
@@ -55,16 +55,20 @@ def on_panels(
 
 
 def split_gaussian(
-    kinks: Float[Array, "*batch kinks"],
+    kinks: Float[Array, "*batch kinks"], panels: int = PANELS_PER_PIECE
 ) -> tuple[Float[Array, "*batch nodes"], Float[Array, "*batch nodes"]]:
     """Rule for N(0, 1) split at the given points, for functions smooth between them.
 
     Points beyond the reach of the Gaussian may be infinite; they collapse onto its end.
+
+    Args:
+        kinks: where to split, in any order.
+        panels: into which each piece between two kinks is cut, of `PANEL_ORDER` nodes each.
     """
     inner = jnp.sort(jnp.clip(kinks, -REACH, REACH), axis=-1)
     ends = jnp.full((*inner.shape[:-1], 1), REACH)
     pieces = jnp.concatenate([-ends, inner, ends], axis=-1)
-    steps = np.arange(_PANELS_PER_PIECE) / _PANELS_PER_PIECE
+    steps = np.arange(panels) / panels
     starts = pieces[..., :-1, None] + (pieces[..., 1:] - pieces[..., :-1])[..., None] * steps
     breaks = jnp.concatenate([starts.reshape(*inner.shape[:-1], -1), ends], axis=-1)
     nodes, weights = on_panels(breaks, *gauss_legendre(PANEL_ORDER))

@@ -12,10 +12,7 @@ question is R = (diag(l2_k) + [L1_kl B_k Pi B_l'])^-1, Pi removing the spike dir
 import abc
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
-
-from limitlaw.numerics.small_matrices import inverse
 
 
 class Loads(eqx.Module):
@@ -100,78 +97,58 @@ class AbstractBulk(eqx.Module):
         """c_k, the mean squared norm of a row; also the start of the fixed point."""
 
 
-class IsotropicBulk(AbstractBulk):
-    """Independent isotropic rows of variance c_k/d per coordinate: spherical, or Gaussian.
+class AbstractDecoupledBulk(AbstractBulk):
+    """A bulk so random that each readout weight sees a scalar problem of its own.
 
-    Attributes:
-        fractions: share of the neurons in each group.
-        variances: c_k.
-        width_per_dim: p/d.
-        inverse_width: 1/p for the leading finite-width term, 0 in the limit.
-        spikes: number s of spike directions.
-        fluctuating_norms: Gaussian rows, whose squared norms have variance 2 c_k^2/d.
+    Weight i of group k then minimises its penalty plus (curvature/2) a^2 - field a for a Gaussian field
+    of variance `field_variance`, so any separable penalty can be used; with a ridge, responses and
+    moments are explicit.
     """
 
-    fractions: Float[Array, " groups"]
-    variances: Float[Array, " groups"]
-    width_per_dim: Float[Array, ""]
-    inverse_width: Float[Array, ""]
-    spikes: int = eqx.field(static=True)
-    fluctuating_norms: bool = eqx.field(static=True)
+    @abc.abstractmethod
+    def curvature(self, loads: Loads, response: Inexact[Array, " groups"]) -> Inexact[Array, " groups"]:
+        """What B Pi B' adds to the curvature of a weight, for given V2."""
 
-    def mean_square_rows(self):
-        return self.variances
+    @abc.abstractmethod
+    def slope_response(
+        self, loads: Loads, response: Inexact[Array, " groups"]
+    ) -> Inexact[Array, "groups groups"]:
+        """V1 for given V2."""
+
+    @abc.abstractmethod
+    def field_variance(
+        self,
+        loads: Loads,
+        responses: Responses,
+        forces: Forces,
+        variances: ForceVariances,
+        norm: Float[Array, " groups"],
+    ) -> Float[Array, " groups"]:
+        """Variance tau_k^2 of a weight's field, for the current q2."""
+
+    @abc.abstractmethod
+    def bulk_norm(
+        self,
+        loads: Loads,
+        responses: Responses,
+        forces: Forces,
+        variances: ForceVariances,
+        norm: Float[Array, " groups"],
+    ) -> Float[Array, "groups groups"]:
+        """Q for the current q2."""
 
     def responses(self, loads, previous):
-        resolvent = self._resolvent(loads, previous)
-        reduced = self.variances * jnp.diagonal(resolvent @ loads.slope)
-        slope = self.variances[:, None] * previous[:, None] * resolvent
-        return Responses(slope, self.fractions / (loads.noise + reduced))
-
-    def _resolvent(self, loads: Loads, response) -> Inexact[Array, "groups groups"]:
-        """A = (1 + L1 diag(beta c V2))^-1."""
-        free = self.width_per_dim * self.variances * response
-        return inverse(jnp.eye(self.fractions.shape[0]) + loads.slope * free[None, :])
-
-    def directions(self, loads, responses):
-        # Spikes are outside the covariance (Pi) and keep the free Gram; the teacher is inside it.
-        free = self.width_per_dim * self.variances * responses.noise
-        blocks = [jnp.repeat(free, self.spikes)]
-        if self.fluctuating_norms:
-            blocks.append(2 * self.variances * free)
-        sources = jnp.concatenate(blocks)
-        groups = self.fractions.shape[0]
-        total = sources.shape[0] + groups
-        gram = jnp.zeros((total, total)).at[: total - groups, : total - groups].set(jnp.diag(sources))
-        gram = gram.at[total - groups :, total - groups :].set(self.width_per_dim * responses.slope)
-        return DirectionGram(jnp.diag(self.inverse_width / responses.noise), jnp.zeros((groups, total)), gram)
+        noise = self.fractions / (loads.noise + self.curvature(loads, previous))
+        return Responses(self.slope_response(loads, previous), noise)
 
     def second_moments(self, loads, responses, forces, variances, norm):
-        resolvent = self._resolvent(loads, responses.noise)
-        row_norms = self.width_per_dim * self.variances * norm
-        field = variances.slope + (loads.slope * row_norms[None, :]) @ loads.slope
-        scattered = self.variances * jnp.diagonal(resolvent @ field @ resolvent.T)
-        force = variances.noise + scattered + self._pull(resolvent, forces, responses)
-        slope = self.width_per_dim * responses.slope
-        kept = (resolvent.T * row_norms[None, :]) @ resolvent + slope @ variances.slope @ slope
-        teacher = slope @ self._split(forces.directions)[2]
-        return Moments(
-            kept / self.width_per_dim + jnp.outer(teacher, teacher),
-            force * responses.noise**2 / self.fractions,
-        )
+        given = (loads, responses, forces, variances, norm)
+        squares = self.field_variance(*given) * responses.noise**2 / self.fractions
+        return Moments(self.bulk_norm(*given), squares)
 
-    def _pull(self, resolvent, forces: Forces, responses: Responses) -> Float[Array, " groups"]:
-        """Mean squared force of the mean directions on a neuron of each group."""
-        spikes, norms, teacher = self._split(forces.directions)
-        rows = self.width_per_dim * self.variances
-        directed = rows * (jnp.sum(spikes**2, axis=1) + (resolvent @ teacher) ** 2)
-        fluctuating = 2 * rows * self.variances * norms**2
-        macroscopic = self.inverse_width * (forces.mean_overlaps / responses.noise) ** 2
-        return directed + fluctuating + macroscopic
 
-    def _split(self, directions: Float[Array, " directions"]):
-        groups = self.fractions.shape[0]
-        last = directions.shape[0] - groups
-        spikes = directions[: groups * self.spikes].reshape(groups, self.spikes)
-        norms = directions[groups * self.spikes : last] if self.fluctuating_norms else jnp.zeros(groups)
-        return spikes, norms, directions[last:]
+def macroscopic_pull(
+    forces: Forces, responses: Responses, inverse_width: Float[Array, ""]
+) -> Float[Array, " groups"]:
+    """Mean squared force of the group indicators on a weight: m_k^2 / (p V2_k^2), zero in the limit."""
+    return inverse_width * (forces.mean_overlaps / responses.noise) ** 2

@@ -6,8 +6,6 @@ For one group and one spike these are the equations of arXiv 2402.04980, Result 
 spikes follow by the same steps, and the finite-width term keeps the force m_k/(p V2_k) on the means.
 """
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,41 +13,16 @@ from jaxtyping import Array, Float, Int
 
 from limitlaw.core.status import Status
 from limitlaw.numerics.fixed_points import fixed_point
-from limitlaw.numerics.small_matrices import solve_degenerate
-from limitlaw.theory.bulks import AbstractBulk, DirectionGram, Forces, ForceVariances, Loads, Moments
+from limitlaw.theory.bulks import AbstractBulk, Forces, ForceVariances, Loads, Moments, Responses
 from limitlaw.theory.conditional_features import Tables
+from limitlaw.theory.mean_directions import (
+    DirectionOverlaps,
+    direction_forces,
+    natural_scale,
+    solve_overlaps,
+)
+from limitlaw.theory.readout import Readout, ReadoutLimit, conditional_error
 from limitlaw.theory.variance_sector import VarianceSector, pair_products
-
-
-class Readout(eqx.Module):
-    """First and second moments of the trained readout a.
-
-    Attributes:
-        mean: m_k = p^(-1/2) sum of a over group k.
-        source_overlap: p^(-1/2) a . t for each microscopic mean direction t: spikes, then row norms.
-        teacher_overlap: psi_k = p^(-1/2) a_k . B_k w_perp.
-        bulk_norm: Q_kl.
-        norm: q2_k.
-    """
-
-    mean: Float[Array, " groups"]
-    source_overlap: Float[Array, " sources"]
-    teacher_overlap: Float[Array, " groups"]
-    bulk_norm: Float[Array, "groups groups"]
-    norm: Float[Array, " groups"]
-
-
-class RidgeLimit(NamedTuple):
-    """Errors, moments, responses and how far to trust them."""
-
-    test_error: Float[Array, ""]
-    train_error: Float[Array, ""]
-    readout: Readout
-    bulk_response: Float[Array, "groups groups"]
-    response: Float[Array, " groups"]
-    status: Int[Array, ""]
-    residual: Float[Array, ""]
-    steps: Int[Array, ""]
 
 
 class RidgeSystem(eqx.Module):
@@ -79,56 +52,43 @@ class RidgeSystem(eqx.Module):
             self.offset,
         )
 
-    def solve(self) -> RidgeLimit:
+    def solve(self) -> ReadoutLimit:
         """Responses by fixed point, then readout and errors by linear algebra."""
         sector = self.sector()
         root = fixed_point(sector)
         responses, loads = sector.responses(root.state), sector.loads(root.state)
         weight = sector.sample_weight(root.state)
-        force = self.tables.latent.weights * weight
-        gram = self.bulk.directions(loads, responses)
-        readout, forces = self._mean_sector(gram, force, loads)
-        moments = self._second_moments(loads, responses, forces, readout, weight)
-        readout = eqx.tree_at(lambda r: (r.bulk_norm, r.norm), readout, (moments.bulk_norm, moments.norm))
+        overlaps, forces = self._overlaps(loads, responses, weight)
+        moments = self._second_moments(loads, responses, forces, overlaps, weight)
+        readout = Readout(*overlaps, moments.bulk_norm, moments.norm)
         error = conditional_error(self.tables, readout)
-        status = self._judge(root.status, error, weight, sector.products)
-        return RidgeLimit(
-            self.tables.latent.weights @ error,
-            self.tables.latent.weights @ (error * (self.offset * weight) ** 2),
+        rule = self.tables.latent.weights
+        test_error, train_error = rule @ error, rule @ (error * (self.offset * weight) ** 2)
+        return ReadoutLimit(
+            {
+                "test_error": test_error,
+                "train_error": train_error,
+                "test_loss": test_error / 2,
+                "train_loss": train_error / 2,
+            },
             readout,
             # In the ridgeless limit of n < p responses grow like 1/penalty: their unit is zero.
             responses.slope / self.offset,
             responses.noise / self.offset,
-            status,
+            self._judge(root.status, error, weight, sector.products),
             root.residual,
             root.steps,
         )
 
-    def _mean_sector(self, gram: DirectionGram, force, loads: Loads) -> tuple[Readout, Forces]:
-        """Overlaps of the mean directions: one linear system in (m, forces on the sources)."""
+    def _overlaps(self, loads: Loads, responses: Responses, weight) -> tuple[DirectionOverlaps, Forces]:
+        """Overlaps of the mean directions: a sample pulls the predictor towards the mean label."""
         groups, teacher = self.tables.groups, self.tables.teacher
-        count = groups.sources.shape[0]
-        pull = self.samples_per_feature * force
-        functions = jnp.concatenate([groups.means, groups.sources])
-        stiffness = (functions * pull) @ functions.T
-        drive = (functions * pull) @ teacher.mean
-        teacher_force = (groups.slopes * pull) @ teacher.response
-        scale = self._mean_scale(pull)
-        mean, source_force = _solve_means(gram, stiffness, drive, teacher_force, count, scale)
-        directions = jnp.concatenate([source_force, teacher_force])
-        overlaps = gram.lever.T @ mean + gram.gram @ directions
-        forces = Forces(gram.stiffness @ mean - gram.lever @ directions, directions, mean)
-        empty = Moments(jnp.zeros_like(loads.slope), jnp.zeros_like(mean))
-        return Readout(mean, overlaps[:count], overlaps[count:], empty.bulk_norm, empty.norm), forces
+        pull = self.samples_per_feature * self.tables.latent.weights * weight
+        acting = direction_forces(groups, pull, pull * teacher.mean, pull * teacher.response)
+        gram = self.bulk.directions(loads, responses)
+        return solve_overlaps(gram, acting, natural_scale(groups, self.bulk, pull))
 
-    def _mean_scale(self, pull) -> Float[Array, " groups"]:
-        """Size of the means' Gram if nothing were degenerate: the features' own power."""
-        groups = self.tables.groups
-        rows = self.bulk.mean_square_rows()
-        power = groups.means**2 + rows[:, None] * groups.slopes**2 + groups.noises
-        return power @ pull
-
-    def _second_moments(self, loads, responses, forces, readout: Readout, weight) -> Moments:
+    def _second_moments(self, loads, responses, forces, overlaps: DirectionOverlaps, weight) -> Moments:
         """Q and q2: the error fixes the forces' variances, which fix Q and q2; the map is affine."""
         products = pair_products(self.tables.groups)
         pull = self.samples_per_feature * self.tables.latent.weights * weight**2
@@ -136,8 +96,7 @@ class RidgeSystem(eqx.Module):
 
         def sweep(state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
             slope, norm = state[: count * count].reshape(count, count), state[count * count :]
-            trial = eqx.tree_at(lambda r: (r.bulk_norm, r.norm), readout, (slope, norm))
-            averages = products @ (pull * conditional_error(self.tables, trial))
+            averages = products @ (pull * conditional_error(self.tables, Readout(*overlaps, slope, norm)))
             variances = ForceVariances(
                 averages[: count * count].reshape(count, count), averages[count * count :]
             )
@@ -168,38 +127,3 @@ _COARSE_GAP = 1e-4
 # Integrands this heavy in the last stretch of the rule go on beyond its last node.
 _TAIL = 1e-6
 _SMALL = 1e-6
-
-
-def _solve_means(gram: DirectionGram, stiffness, drive, teacher_force, count: int, scale):
-    """Eliminate the source forces, then solve for the means, whose Gram may be singular."""
-    groups = gram.stiffness.shape[0]
-    mm, mu = stiffness[:groups, :groups], stiffness[:groups, groups:]
-    um, uu = stiffness[groups:, :groups], stiffness[groups:, groups:]
-    lever, lever_teacher = gram.lever[:, :count], gram.lever[:, count:]
-    inner, cross = gram.gram[:count, :count], gram.gram[:count, count:]
-    teacher_shift = cross @ teacher_force
-    system = jnp.eye(count) + uu @ inner
-    right = drive[groups:] - uu @ teacher_shift
-    reduced = jnp.linalg.solve(system, jnp.column_stack([right, um + uu @ lever.T]))
-    free, slope = reduced[:, 0], reduced[:, 1:]
-    back = mu @ inner - lever
-    matrix = mm + mu @ lever.T + gram.stiffness - back @ slope
-    target = drive[:groups] - mu @ teacher_shift + lever_teacher @ teacher_force - back @ free
-    mean = solve_degenerate((matrix + matrix.T) / 2, target, scale)
-    return mean, free - slope @ mean
-
-
-def mean_predictor(tables: Tables, readout: Readout) -> Float[Array, " nodes"]:
-    """E[f | kappa] at tabulated points of the latent."""
-    groups = tables.groups
-    return readout.mean @ groups.means + readout.source_overlap @ groups.sources
-
-
-def conditional_error(tables: Tables, readout: Readout) -> Float[Array, " nodes"]:
-    """E[(y - f)^2 | kappa] at tabulated points of the latent, label noise included."""
-    groups, teacher = tables.groups, tables.teacher
-    predictor = mean_predictor(tables, readout)
-    bias = teacher.power - 2 * teacher.mean * predictor + predictor**2
-    teacher_part = 2 * teacher.response * (readout.teacher_overlap @ groups.slopes)
-    spread = jnp.einsum("kj,kl,lj->j", groups.slopes, readout.bulk_norm, groups.slopes)
-    return bias - teacher_part + spread + readout.norm @ groups.noises
