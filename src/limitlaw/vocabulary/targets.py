@@ -41,7 +41,24 @@ class AbstractTarget(eqx.Module):
         """Short name for legends."""
 
 
-class SingleIndex(AbstractTarget):
+class AbstractRealTarget(AbstractTarget):
+    """Real labels: a function of z, plus Gaussian noise."""
+
+    noise_variance: eqx.AbstractVar[Float[Array, ""]]
+    """Variance of the label given z."""
+
+
+class AbstractLabelTarget(AbstractTarget):
+    """Labels -1 and 1."""
+
+    @abc.abstractmethod
+    def probability(
+        self, label: Float[Array, "..."], mean: Float[Array, "..."], std: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """P(y = label) at z = mean + std zeta, zeta ~ N(0, 1), and its derivative in the mean."""
+
+
+class SingleIndex(AbstractRealTarget):
     """y = fn(z) + sqrt(noise_variance) N(0, 1).
 
     Attributes:
@@ -77,7 +94,7 @@ class SingleIndex(AbstractTarget):
         return _with_noise(self.fn.label, self.noise_variance)
 
 
-class SignLabels(AbstractTarget):
+class SignLabels(AbstractLabelTarget):
     """y = sign(z + sqrt(noise_variance) N(0, 1)): the noise comes before the sign.
 
     With S^2 = std^2 + noise_variance: E y = 2 Phi(mean/S) - 1 and E[zeta y] = 2 phi(mean/S) std/S.
@@ -98,10 +115,21 @@ class SignLabels(AbstractTarget):
 
     def moments(self, mean: Float[Array, "..."], std: Float[Array, "..."]) -> GaussianMoments:
         mean, std = jnp.broadcast_arrays(jnp.asarray(mean), jnp.asarray(std))
-        square = std**2 + self.noise_variance
-        total = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+        total = self._total(std)
         moments = Sign().moments(mean, total)
         return moments._replace(first=moments.first * std / jnp.where(total > 0, total, 1.0))
+
+    def probability(self, label, mean, std):
+        mean, std = jnp.broadcast_arrays(jnp.asarray(mean), jnp.asarray(std))
+        total = self._total(std)
+        moments = Sign().moments(mean, total)
+        slope = moments.first / jnp.where(total > 0, total, 1.0)
+        return (1 + label * moments.mean) / 2, label * slope / 2
+
+    def _total(self, std: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Standard deviation of what the sign is taken of."""
+        square = std**2 + self.noise_variance
+        return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
 
     def mean_label(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         return Sign().moments(z, jnp.sqrt(self.noise_variance)).mean

@@ -1,0 +1,315 @@
+"""Convex losses of a label and a prediction, with their proximal responses.
+
+For a field omega and a variance V the proximal point z minimises l(y, z) + (z - omega)^2 / (2 V). All that
+theory and training need is the *force* (z - omega) / V = -l'(y, z) and the *stiffness*, minus the derivative
+of the force in omega: l'' / (1 + V l'') where the loss is smooth, 1/V where z sits on a kink.
+"""
+
+import abc
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import double_precision, is_traced, number
+from limitlaw.numerics.moreau import proximal_point
+
+__all__ = ["AbstractLoss", "Hinge", "Huber", "Logistic", "Loss", "ProximalResponse", "Square", "as_loss"]
+
+
+class ProximalResponse(NamedTuple):
+    """Force (z - omega)/V towards the label, and minus its slope in omega, in [0, 1/V]."""
+
+    force: Float[Array, "..."]
+    stiffness: Float[Array, "..."]
+
+
+class AbstractLoss(eqx.Module):
+    """A loss l(label, prediction), convex in the prediction."""
+
+    @property
+    @abc.abstractmethod
+    def takes_labels(self) -> bool:
+        """Whether labels must be -1 or 1."""
+
+    @property
+    @abc.abstractmethod
+    def shift_invariant(self) -> bool:
+        """Whether l(y + s, f + s) = l(y, f): then label noise acts as noise of the field."""
+
+    @abc.abstractmethod
+    def __call__(self, label: Any, prediction: Any) -> Array:
+        """Values, entry by entry."""
+
+    @abc.abstractmethod
+    def slope(self, label: Any, prediction: Any) -> Array:
+        """Derivative in the prediction; at a kink, one of the one-sided ones."""
+
+    @abc.abstractmethod
+    def response(self, label: Any, field: Any, variance: Any) -> ProximalResponse:
+        """Force and stiffness, entry by entry."""
+
+    @abc.abstractmethod
+    def breaks(self, label: Any, variance: Any) -> Float[Array, "... breaks"]:
+        """Fields at which the response is not smooth, on a last axis; none for a smooth loss."""
+
+    @property
+    def label(self) -> str:
+        """Short name for legends."""
+        return type(self).__name__.lower()
+
+
+class AbstractSmoothLoss(AbstractLoss):
+    """A loss whose slope has a derivative everywhere."""
+
+    def breaks(self, label: Any, variance: Any) -> Float[Array, "... breaks"]:
+        shape = jnp.broadcast_shapes(jnp.shape(label), jnp.shape(variance))
+        return jnp.zeros((*shape, 0))
+
+
+class Square(AbstractSmoothLoss):
+    """(y - f)^2 / 2."""
+
+    @property
+    def takes_labels(self) -> bool:
+        return False
+
+    @property
+    def shift_invariant(self) -> bool:
+        return True
+
+    def __call__(self, label: Any, prediction: Any) -> Array:
+        return (label - prediction) ** 2 / 2
+
+    def slope(self, label: Any, prediction: Any) -> Array:
+        return prediction - label
+
+    def response(self, label: Any, field: Any, variance: Any) -> ProximalResponse:
+        stiffness = 1 / (1 + variance)
+        return ProximalResponse((label - field) * stiffness, jnp.broadcast_to(stiffness, jnp.shape(field)))
+
+
+class Huber(AbstractLoss):
+    """r^2/2 for |r| <= delta and delta |r| - delta^2/2 beyond, r = y - f.
+
+    Raises:
+        InvalidInput: delta is not positive and finite.
+    """
+
+    delta: Float[Array, ""] = eqx.field(converter=number, default=1.0)
+
+    def __check_init__(self) -> None:
+        if is_traced(self.delta) or not isinstance(self.delta, np.ndarray):
+            return
+        if self.delta.shape != () or not (self.delta > 0 and np.isfinite(self.delta)):
+            raise InvalidInput("Huber", "delta", "a positive and finite number", self.delta)
+
+    @property
+    def takes_labels(self) -> bool:
+        return False
+
+    @property
+    def shift_invariant(self) -> bool:
+        return True
+
+    def __call__(self, label: Any, prediction: Any) -> Array:
+        delta, size = jnp.asarray(self.delta), jnp.abs(label - prediction)
+        return jnp.where(size <= delta, size**2 / 2, delta * size - delta**2 / 2)
+
+    def slope(self, label: Any, prediction: Any) -> Array:
+        return jnp.clip(prediction - label, -self.delta, self.delta)
+
+    def response(self, label: Any, field: Any, variance: Any) -> ProximalResponse:
+        free = (label - field) / (1 + variance)
+        inside = jnp.abs(free) <= self.delta
+        return ProximalResponse(
+            jnp.clip(free, -self.delta, self.delta), jnp.where(inside, 1 / (1 + variance), 0.0)
+        )
+
+    def breaks(self, label: Any, variance: Any) -> Float[Array, "... breaks"]:
+        reach = jnp.asarray(self.delta) * (1 + variance)
+        return jnp.stack(jnp.broadcast_arrays(label - reach, label + reach), axis=-1)
+
+    @property
+    def label(self) -> str:
+        return "huber" if is_traced(self.delta) else f"huber({float(self.delta):g})"
+
+
+class Logistic(AbstractSmoothLoss):
+    """log(1 + exp(-y f)), labels -1 and 1."""
+
+    @property
+    def takes_labels(self) -> bool:
+        return True
+
+    @property
+    def shift_invariant(self) -> bool:
+        return False
+
+    def __call__(self, label: Any, prediction: Any) -> Array:
+        return jax.nn.softplus(-label * prediction)
+
+    def slope(self, label: Any, prediction: Any) -> Array:
+        return -label * jax.nn.sigmoid(-label * prediction)
+
+    def response(self, label: Any, field: Any, variance: Any) -> ProximalResponse:
+        return _smooth_response(self.slope, label, field, variance)
+
+
+class Hinge(AbstractLoss):
+    """max(0, 1 - y f), labels -1 and 1."""
+
+    @property
+    def takes_labels(self) -> bool:
+        return True
+
+    @property
+    def shift_invariant(self) -> bool:
+        return False
+
+    def __call__(self, label: Any, prediction: Any) -> Array:
+        return jax.nn.relu(1 - label * prediction)
+
+    def slope(self, label: Any, prediction: Any) -> Array:
+        return jnp.where(label * prediction < 1, -1.0, 0.0) * label
+
+    def response(self, label: Any, field: Any, variance: Any) -> ProximalResponse:
+        free = (1 - label * field) / variance
+        inside = (free > 0) & (free < 1)
+        return ProximalResponse(label * jnp.clip(free, 0.0, 1.0), jnp.where(inside, 1 / variance, 0.0))
+
+    def breaks(self, label: Any, variance: Any) -> Float[Array, "... breaks"]:
+        pair = jnp.broadcast_arrays(label * jnp.ones_like(variance), label * (1 - variance))
+        return jnp.stack(pair, axis=-1)
+
+
+class Loss(AbstractLoss):
+    """Any convex JAX function of (label, prediction), entry by entry.
+
+    Its proximal response is found by safeguarded Newton steps, its derivatives by the implicit function
+    theorem. The function itself cannot be differentiated in anything it closes over.
+
+    Attributes:
+        fn: the function.
+        kinks: where its slope, or the slope's derivative, jumps: margins y f when `takes_labels`, else residuals
+            y - f. Undeclared kinks cost accuracy.
+        takes_labels: whether labels must be -1 or 1.
+
+    Raises:
+        InvalidInput: `fn` is no function, not finite or not convex on labels and predictions up to 4, or a
+            kink is not finite.
+    """
+
+    fn: Callable[[Any, Any], Array] = eqx.field(static=True)
+    kinks: tuple[float, ...] = eqx.field(static=True)
+    labelled: bool = eqx.field(static=True)
+    invariant: bool = eqx.field(static=True)
+
+    def __init__(
+        self, fn: Callable[[Any, Any], Array], kinks: Iterable[float] = (), takes_labels: bool = False
+    ) -> None:
+        self.fn, self.kinks, self.labelled = fn, tuple(float(kink) for kink in kinks), bool(takes_labels)
+        if not callable(fn):
+            raise InvalidInput("Loss", "fn", "a function of label and prediction", repr(fn))
+        if not np.all(np.isfinite(self.kinks)):
+            raise InvalidInput("Loss", "kinks", "finite", self.kinks)
+        labels, predictions, values = _sample(fn, self.labelled)
+        _require_convex(self.label, predictions, values)
+        shifted = _values(fn, labels + 0.375, predictions + 0.375)
+        self.invariant = not self.labelled and bool(np.allclose(values, shifted, rtol=1e-12, atol=1e-12))
+
+    @property
+    def takes_labels(self) -> bool:
+        return self.labelled
+
+    @property
+    def shift_invariant(self) -> bool:
+        return self.invariant
+
+    def __call__(self, label: Any, prediction: Any) -> Array:
+        return self.fn(label, prediction)
+
+    def slope(self, label: Any, prediction: Any) -> Array:
+        label, prediction = jnp.broadcast_arrays(
+            jnp.asarray(label, dtype=float), jnp.asarray(prediction, dtype=float)
+        )
+        return jax.jvp(lambda point: self.fn(label, point), (prediction,), (jnp.ones_like(prediction),))[1]
+
+    def response(self, label: Any, field: Any, variance: Any) -> ProximalResponse:
+        label, field, variance = jnp.broadcast_arrays(label, field, variance)
+        found = _smooth_response(self.slope, label, field, variance)
+        for kink in self.kinks:
+            point = self._at(kink, label)
+            low, high = self._flat(kink, label, variance)
+            sitting = (field > low) & (field < high)
+            found = ProximalResponse(
+                jnp.where(sitting, (point - field) / variance, found.force),
+                jnp.where(sitting, 1 / variance, found.stiffness),
+            )
+        return found
+
+    def breaks(self, label: Any, variance: Any) -> Float[Array, "... breaks"]:
+        label, variance = jnp.broadcast_arrays(jnp.asarray(label, dtype=float), variance)
+        ends = [end for kink in self.kinks for end in self._flat(kink, label, variance)]
+        return jnp.stack(ends, axis=-1) if ends else jnp.zeros((*label.shape, 0))
+
+    def _at(self, kink: float, label):
+        return kink * label if self.labelled else label - kink
+
+    def _flat(self, kink: float, label, variance):
+        """Fields between which the proximal point sits on the kink; one point twice where the slope is continuous."""
+        point = self._at(kink, label)
+        step = _BESIDE * (1 + jnp.abs(point))
+        return tuple(point + variance * self.slope(label, point + side * step) for side in (-1.0, 1.0))
+
+    @property
+    def label(self) -> str:
+        name = getattr(self.fn, "__name__", type(self.fn).__name__)
+        return "loss" if name == "<lambda>" else name
+
+
+_BESIDE = 1e-10
+"""One-sided slopes at a kink are taken this far beside it, relative to its position."""
+
+
+def _smooth_response(slope, label, field, variance) -> ProximalResponse:
+    """Response of a loss whose slope is smooth at its proximal points."""
+    label, field, variance = jnp.broadcast_arrays(label, field, variance)
+    point = proximal_point(lambda z: slope(label, z), field, variance)
+    value, curvature = jax.jvp(lambda z: slope(label, z), (point,), (jnp.ones_like(point),))
+    return ProximalResponse(-value, curvature / (1 + variance * curvature))
+
+
+def as_loss(value: Any) -> AbstractLoss:
+    """A loss, or a plain convex JAX function of label and prediction without kinks."""
+    return value if isinstance(value, AbstractLoss) else Loss(value)
+
+
+def _sample(fn: Any, takes_labels: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    labels = np.array([-1.0, 1.0]) if takes_labels else np.linspace(-4.0, 4.0, 9)
+    grid = np.meshgrid(labels, np.linspace(-4.0, 4.0, 161), indexing="ij")
+    return grid[0], grid[1], _values(fn, *grid)
+
+
+def _values(fn: Any, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    with jax.ensure_compile_time_eval(), double_precision():
+        return np.asarray(fn(jnp.asarray(labels), jnp.asarray(predictions)), dtype=np.float64)
+
+
+def _require_convex(name: str, predictions: np.ndarray, values: np.ndarray) -> None:
+    if values.shape != predictions.shape:
+        raise InvalidInput("Loss", "fn", "a function of arrays, entry by entry", f"{name} of other shape")
+    if not np.all(np.isfinite(values)):
+        where = predictions[~np.isfinite(values)][0]
+        raise InvalidInput("Loss", "fn", "finite", f"{name}, which is not at prediction {where:g}")
+    bend = np.diff(values, n=2, axis=1)
+    if np.min(bend) < -1e-9 * (1 + np.max(np.abs(values))):
+        where = predictions[:, 1:-1][np.unravel_index(np.argmin(bend), bend.shape)]
+        raise InvalidInput(
+            "Loss", "fn", "convex in the prediction", f"{name}, which bends down at prediction {where:g}"
+        )
