@@ -1,0 +1,164 @@
+"""Empirical risk minimisation with any convex loss and separable penalty, in the limit.
+
+Objective: sum_mu l(y_mu, f(x_mu)) + sum_i r(a_i), f = p^(-1/2) sum_i a_i phi_i. Two halves meet in a fixed
+point: the output half averages the loss's proximal response given the predictor's law, the weight half
+gives the predictor's law from these averages. One group and one spike with a ridge are arXiv 2402.04980,
+Appendix C; K groups, s spikes and other penalties follow by the same steps. Square loss with a ridge is
+`theory.ridge`, where all but the responses is linear.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int
+
+from limitlaw.core.status import Status
+from limitlaw.numerics.fixed_points import AbstractSystem, fixed_point
+from limitlaw.theory.bulks import ForceVariances, Loads, Responses
+from limitlaw.theory.channel import Channel
+from limitlaw.theory.conditional_features import Tables
+from limitlaw.theory.mean_directions import direction_forces, natural_scale, solve_overlaps
+from limitlaw.theory.output_half import OutputAverages, classification_error, loss_errors, output_averages
+from limitlaw.theory.readout import FieldLaw, Readout, ReadoutLimit, conditional_error, field_law
+from limitlaw.theory.variance_sector import pair_products, unpack
+from limitlaw.theory.weight_half import AbstractWeightHalf
+from limitlaw.vocabulary.losses import AbstractLoss
+from limitlaw.vocabulary.targets import AbstractLabelTarget
+
+
+class State(eqx.Module):
+    """Unknowns: responses, and all moments of the readout."""
+
+    responses: Responses
+    readout: Readout
+
+
+class TwoHalves(AbstractSystem):
+    """The tabulated equations of one model.
+
+    Attributes:
+        tables: latent rule, group functions and label moments at its nodes.
+        channel: law of the label given latent and field.
+        loss: of a sample.
+        weights: bulk and penalty.
+        samples_per_feature: n/p.
+        first: state from which sweeps start.
+    """
+
+    tables: Tables
+    channel: Channel
+    loss: AbstractLoss
+    weights: AbstractWeightHalf
+    samples_per_feature: Float[Array, ""]
+    first: State
+
+    def start(self) -> Float[Array, " unknowns"]:
+        return ravel_pytree(self.first)[0]
+
+    def unpacked(self, state: Float[Array, " unknowns"]) -> State:
+        """The vector of unknowns by name."""
+        return ravel_pytree(self.first)[1](state)
+
+    def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
+        now = self.unpacked(state)
+        law, averages = self._output(now)
+        return ravel_pytree(self._answer(now, law, averages))[0]
+
+    def _output(self, state: State) -> tuple[FieldLaw, OutputAverages]:
+        law = field_law(self.tables.groups, state.readout)
+        return law, output_averages(self.channel, self.loss, law, self.predictor_response(state))
+
+    def predictor_response(self, state: State) -> Float[Array, " nodes"]:
+        """V at the latent's nodes."""
+        slope, noise = state.responses.slope, state.responses.noise
+        return jnp.concatenate([slope.ravel(), noise]) @ pair_products(self.tables.groups)
+
+    def _answer(self, state: State, law: FieldLaw, averages: OutputAverages) -> State:
+        """Weights and overlaps that answer the samples."""
+        loads, variances = self._averaged(averages.stiffness), self._averaged(averages.square)
+        groups = self.tables.groups
+        pull = self.samples_per_feature * self.tables.latent.weights
+        # The force is linearised around the current predictor: a Newton step for the overlaps.
+        aimed = averages.force + averages.stiffness * law.centre
+        acting = direction_forces(groups, pull * averages.stiffness, pull * aimed, pull * averages.teacher)
+        scale = natural_scale(groups, self.weights.bulk, pull * averages.stiffness)
+        gram = self.weights.directions(Loads(*loads), state.responses)
+        overlaps, forces = solve_overlaps(gram, acting, scale)
+        weights = self.weights.update(
+            Loads(*loads), state.responses, forces, ForceVariances(*variances), state.readout.norm
+        )
+        readout = Readout(*overlaps, weights.moments.bulk_norm, weights.moments.norm)
+        return State(weights.responses, readout)
+
+    def _averaged(self, values: Float[Array, " nodes"]):
+        """n/p times the average against slope_k slope_l, and against noise_k."""
+        rule = self.samples_per_feature * self.tables.latent.weights * values
+        packed = unpack(pair_products(self.tables.groups) @ rule, self.tables.groups.means.shape[0])
+        return packed.slope, packed.noise
+
+    def scale(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
+        now, groups, rule = self.unpacked(state), self.tables.groups, self.tables.latent.weights
+        law = field_law(groups, now.readout)
+        predictor = jnp.sqrt(rule @ (law.centre**2 + law.variance))
+        power = natural_scale(groups, self.weights.bulk, rule)
+        strength = jnp.sqrt(groups.sources**2 @ rule)
+        per_source = jnp.maximum(strength, 1e-8 * jnp.sqrt(jnp.max(power)))
+        norm = jnp.sqrt(jnp.abs(jnp.diagonal(now.readout.bulk_norm)))
+        readout = Readout(
+            predictor / jnp.sqrt(power), predictor / per_source, norm, _outer(norm), now.readout.norm
+        )
+        response = jnp.sqrt(jnp.abs(jnp.diagonal(now.responses.slope)))
+        sizes = State(Responses(_outer(response), now.responses.noise), readout)
+        return jnp.maximum(jnp.abs(ravel_pytree(sizes)[0]), _TINY)
+
+
+_TINY = 1e-200
+"""Below this an unknown is zero, and any change of it would be infinite."""
+
+_COARSE_GAP = 1e-4
+"""All rules converge geometrically: where a rule of half the size is within this, the fine one is near 1e-8."""
+
+
+def _outer(vector):
+    return vector[:, None] * vector[None, :]
+
+
+def solve_two_halves(system: TwoHalves, coarse: TwoHalves) -> ReadoutLimit:
+    """Solve a system and name its errors.
+
+    Args:
+        system: the equations.
+        coarse: the same equations on coarser rules, by which the quadrature is judged.
+    """
+    root = fixed_point(system, near=_NEAR)
+    state = system.unpacked(root.state)
+    gap = jnp.max(jnp.abs(coarse.step(root.state) - root.state) / system.scale(root.state))
+    return ReadoutLimit(
+        _errors(system, state),
+        state.readout,
+        state.responses.slope,
+        state.responses.noise,
+        _judge(root.status, jax.lax.stop_gradient(gap)),
+        root.residual,
+        root.steps,
+    )
+
+
+_NEAR = 0.05
+"""A sweep costs a quadrature in two or three dimensions: Newton takes over early."""
+
+
+def _judge(status: Int[Array, ""], gap: Float[Array, ""]) -> Int[Array, ""]:
+    unresolved = (status == Status.CONVERGED) & ~(gap < _COARSE_GAP)
+    return jnp.where(unresolved, jnp.asarray(int(Status.UNRESOLVED)), status)
+
+
+def _errors(system: TwoHalves, state: State) -> dict[str, Float[Array, ""]]:
+    law = field_law(system.tables.groups, state.readout)
+    given = loss_errors(system.channel, system.loss, law, system.predictor_response(state))
+    if not system.loss.takes_labels:
+        given = given | {"test_error": conditional_error(system.tables, state.readout)}
+        if isinstance(system.channel.target, AbstractLabelTarget):
+            given = given | {"classification_error": classification_error(system.channel, law)}
+    return {name: system.tables.latent.weights @ values for name, values in given.items()}

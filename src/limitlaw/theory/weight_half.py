@@ -1,0 +1,93 @@
+"""The weight half of empirical risk minimisation: how the readout answers the forces of the samples.
+
+With a ridge the readout is linear in the forces, for any bulk. With another separable penalty each weight solves
+a scalar problem in a Gaussian field, which takes a bulk of random rows.
+"""
+
+import abc
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from limitlaw.theory.bulks import (
+    AbstractBulk,
+    AbstractDecoupledBulk,
+    DirectionGram,
+    Forces,
+    ForceVariances,
+    Loads,
+    Moments,
+    Responses,
+)
+from limitlaw.vocabulary.penalties import AbstractPenalty
+
+
+class Weights(NamedTuple):
+    """Responses and second moments of the readout."""
+
+    responses: Responses
+    moments: Moments
+
+
+class AbstractWeightHalf(eqx.Module):
+    """Bulk and penalty together."""
+
+    bulk: eqx.AbstractVar[AbstractBulk]
+
+    @abc.abstractmethod
+    def directions(self, loads: Loads, responses: Responses) -> DirectionGram:
+        """Gram of the mean directions; `loads` are the samples' alone."""
+
+    @abc.abstractmethod
+    def update(
+        self,
+        loads: Loads,
+        responses: Responses,
+        forces: Forces,
+        variances: ForceVariances,
+        norm: Float[Array, " groups"],
+    ) -> Weights:
+        """One sweep from the samples' loads and forces, the last responses and q2."""
+
+
+class RidgeWeights(AbstractWeightHalf):
+    """(penalty/2) |a|^2 on any bulk."""
+
+    bulk: AbstractBulk
+    penalty: Float[Array, ""]
+
+    def _with_penalty(self, loads: Loads) -> Loads:
+        return Loads(loads.slope, loads.noise + self.penalty)
+
+    def directions(self, loads, responses):
+        return self.bulk.directions(self._with_penalty(loads), responses)
+
+    def update(self, loads, responses, forces, variances, norm):
+        given = self._with_penalty(loads)
+        return Weights(
+            self.bulk.responses(given, responses.noise),
+            self.bulk.second_moments(given, responses, forces, variances, norm),
+        )
+
+
+class SeparableWeights(AbstractWeightHalf):
+    """sum_i r(a_i) on a bulk that leaves each weight a problem of its own."""
+
+    bulk: AbstractDecoupledBulk
+    penalty: AbstractPenalty
+
+    def directions(self, loads, responses):
+        return self.bulk.directions(loads, responses)
+
+    def update(self, loads, responses, forces, variances, norm):
+        given = (loads, responses, forces, variances, norm)
+        curvature = loads.noise + self.bulk.curvature(loads, responses.noise)
+        weight = self.penalty.moments(curvature, jnp.sqrt(self.bulk.field_variance(*given)))
+        shares = self.bulk.fractions
+        slope = self.bulk.slope_response(loads, responses.noise)
+        return Weights(
+            Responses(slope, shares * weight.response),
+            Moments(self.bulk.bulk_norm(*given), shares * weight.square),
+        )
