@@ -12,6 +12,7 @@ from limitlaw.core.version import __version__
 _HOMES = {
     "solve": "limitlaw._solve:solve",
     "simulate": "limitlaw._simulate:simulate",
+    "spectrum": "limitlaw._spectrum:spectrum",
     "optimise": "limitlaw._optimise:optimise",
     "compare": "limitlaw._compare:compare",
     "Study": "limitlaw.studies:Study",
@@ -21,6 +22,8 @@ _HOMES = {
     "use_float64": "limitlaw.core.precision:use_float64",
     "models": "limitlaw.models",
     "activations": "limitlaw.vocabulary.activations",
+    "losses": "limitlaw.vocabulary.losses",
+    "penalties": "limitlaw.vocabulary.penalties",
     "targets": "limitlaw.vocabulary.targets",
     "plots": "limitlaw.plots",
     "errors": "limitlaw.core.errors",
@@ -34,12 +37,15 @@ __all__ = [
     "compare",
     "errors",
     "load",
+    "losses",
     "models",
     "optimise",
+    "penalties",
     "plots",
     "save",
     "simulate",
     "solve",
+    "spectrum",
     "targets",
     "use_float64",
 ]
@@ -50,11 +56,12 @@ if TYPE_CHECKING:
     from limitlaw._optimise import optimise
     from limitlaw._simulate import simulate
     from limitlaw._solve import solve
+    from limitlaw._spectrum import spectrum
     from limitlaw.checks import check_model
     from limitlaw.core import errors
     from limitlaw.core.precision import use_float64
     from limitlaw.studies import Study, load, save
-    from limitlaw.vocabulary import activations, targets
+    from limitlaw.vocabulary import activations, losses, penalties, targets
 
 
 def __getattr__(name: str) -> Any:

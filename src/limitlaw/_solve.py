@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
-from limitlaw.core.precision import any_traced, double_precision
+from limitlaw.core.precision import any_traced, double_precision, eagerly
 from limitlaw.core.records import Solution
 from limitlaw.core.status import Status
 from limitlaw.models.base import AbstractSolvable, Plan
 
+CHUNK = 1024
+"""Points of a compiled call; padding to few sizes bounds compilation."""
+
 REFINEMENTS = 2
 """How often an unresolved quadrature is refined before the point is given up."""
-
-CHUNK = 1024
-"""Points of a batch solved at once; it bounds memory, and padding to few sizes bounds compilation."""
 
 
 def solve(
@@ -73,7 +73,7 @@ def solve_batch(
     results: dict[int, Solution] = {}
     pending = list(range(len(models)))
     # Inside somebody's trace a model without traced fields is still solved here and now.
-    with double_precision(), jax.ensure_compile_time_eval():
+    with double_precision(), eagerly():
         for refinement in range(REFINEMENTS + 1):
             for members, plan in _batches([models[i] for i in pending], refinement):
                 indices = [pending[i] for i in members]
@@ -89,16 +89,16 @@ def solve_batch(
 
 def _batches(models: Sequence[AbstractSolvable], refinement: int) -> Iterable[tuple[list[int], Plan]]:
     """Groups of points that one compiled call can serve, each with its largest quadrature."""
-    groups: dict[Any, tuple[list[int], int]] = {}
+    groups: dict[Any, tuple[list[int], int, int]] = {}
     for index, model in enumerate(models):
         plan = model.plan(refinement)
         leaves, structure = jax.tree.flatten(model)
         key = (structure, tuple(leaf.shape for leaf in leaves), plan.branch)
-        members, nodes = groups.setdefault(key, ([], 0))
+        members, nodes, points = groups.setdefault(key, ([], 0, plan.points))
         members.append(index)
-        groups[key] = (members, max(nodes, plan.nodes))
-    for (_, _, branch), (members, nodes) in groups.items():
-        yield members, Plan(branch, nodes)
+        groups[key] = (members, max(nodes, plan.nodes), min(points, plan.points))
+    for (_, _, branch), (members, nodes, points) in groups.items():
+        yield members, Plan(branch, nodes, points)
 
 
 def _solve_members(models: Sequence[AbstractSolvable], plan: Plan, dim: int | None) -> list[Solution]:
@@ -130,7 +130,11 @@ def _compiled(
         sources = {True: iter(point), False: iter(fixed)}
         return jax.tree.unflatten(structure, [next(sources[v]) for v in varies]).limit(plan, dim)
 
-    return jax.vmap(one)(moving) if moving else one(moving)
+    if not moving:
+        return one(moving)
+    if plan.points >= CHUNK:
+        return jax.vmap(one)(moving)
+    return jax.lax.map(one, moving, batch_size=plan.points)
 
 
 def _same(first: Any, second: Any) -> bool:

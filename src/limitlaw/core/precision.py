@@ -1,8 +1,10 @@
 """Double precision without touching anybody's global settings."""
 
+import contextlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -36,6 +38,16 @@ def is_traced(value: Any) -> bool:
 def any_traced(tree: Any) -> bool:
     """True when some leaf of a pytree is being traced."""
     return any(is_traced(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def eagerly():
+    """Context in which concrete values are computed at once, inside somebody's trace too.
+
+    Outside of any trace it changes nothing: there, JAX would evaluate at trace time what our own compiled
+    functions broadcast from constants, and keep the results as huge literals.
+    """
+    inside = is_traced(jnp.zeros(()))
+    return jax.ensure_compile_time_eval() if inside else contextlib.nullcontext()
 
 
 def number(value: Any) -> Any:

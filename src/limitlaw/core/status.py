@@ -11,6 +11,7 @@ class Status(IntEnum):
     NOT_FINITE = 2
     UNRESOLVED = 3
     DIVERGED = 4
+    SEPARABLE = 5
 
     @property
     def sentence(self) -> str:
@@ -35,6 +36,10 @@ _SENTENCES = {
     Status.UNRESOLVED: (
         "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this "
         "error is dominated by rare samples, so raise the penalty or lower the spike strength"
+    ),
+    Status.SEPARABLE: (
+        "no finite minimiser was found at zero penalty: with too few samples some readout classifies every "
+        "training label correctly, and scaling it up lowers the loss for ever; use a positive penalty"
     ),
     Status.DIVERGED: (
         "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"

@@ -6,6 +6,9 @@ import numpy as np
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced
+from limitlaw.vocabulary.losses import AbstractLoss
+from limitlaw.vocabulary.penalties import AbstractPenalty
+from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget
 
 
 def require_number(
@@ -54,6 +57,19 @@ def require_fractions(owner: str, field: str, value: Any, groups: int) -> None:
     require_positive(owner, field, value, meaning, (groups,))
     if not is_traced(value) and isinstance(value, np.ndarray) and abs(np.sum(value) - 1) > 1e-9:
         raise InvalidInput(owner, field, "a vector that sums to one", _show(value), meaning)
+
+
+def require_penalty(owner: str, value: Any, meaning: str) -> None:
+    """A penalty object, which has checked itself, or the strength of a ridge, zero or more."""
+    if not isinstance(value, AbstractPenalty):
+        require_nonnegative(owner, "penalty", value, meaning)
+
+
+def require_loss_fits(owner: str, loss: AbstractLoss, target: AbstractTarget) -> None:
+    """A loss of labels -1 and 1 wants a target that has no others."""
+    if loss.takes_labels and not isinstance(target, AbstractLabelTarget):
+        allowed = f"one of real labels for the target {target.label!r} (labels -1 and 1: SignLabels)"
+        raise InvalidInput(owner, "loss", allowed, f"{loss.label}, which takes labels -1 and 1")
 
 
 def require_dim(owner: str, dim: Any) -> int:

@@ -1,84 +1,48 @@
-"""What the models of ridge regression on random features have in common.
+"""What the models of a readout trained on random features have in common.
 
 Their limits differ in the bulk, in the first layer and in how the teacher lies to the spikes; choosing
 the latent rule, the endpoints, and naming the results is the same.
 """
 
 import abc
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.core.precision import any_traced, double_precision
-from limitlaw.core.records import Convergence, Solution
-from limitlaw.core.reference import Standing
-from limitlaw.core.status import Status
-from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
+from limitlaw.core.records import Solution
+from limitlaw.models._readout_problem import (
+    Endpoint,
+    ReadoutProblem,
+    is_linear,
+    latent_count,
+    points_at_once,
+)
+from limitlaw.models._readout_results import diverged_solution, named_solution, readout_of
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, Plan
+from limitlaw.simulation.convex import ConvexLearner
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.overlaps import overlaps
-from limitlaw.simulation.ridge import RidgeEstimate, RidgeLearner, streamed_test_error
+from limitlaw.simulation.ridge import RidgeLearner
 from limitlaw.simulation.sizes import Sizes
+from limitlaw.simulation.spectrum import DrawnGram, drawn_gram
+from limitlaw.simulation.testing import test_errors
 from limitlaw.theory.bulks import AbstractBulk
-from limitlaw.theory.conditional_features import FirstLayer, Tables, teacher_functions
-from limitlaw.theory.latent import Latent, latent_rule, refined_count
-from limitlaw.theory.readout import Readout, ReadoutLimit, conditional_error, mean_predictor
-from limitlaw.theory.ridge import RidgeSystem
-from limitlaw.vocabulary.targets import AbstractTarget
-
-Endpoint = Literal["interior", "under", "over", "threshold"]
+from limitlaw.theory.feature_spectrum import FeatureResolvent
+from limitlaw.theory.latent import Latent, latent_rule
+from limitlaw.theory.readout import conditional_error, mean_predictor
+from limitlaw.vocabulary.losses import AbstractLoss
+from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty
 
 
-class RidgeProblem(eqx.Module):
-    """Ridge regression on features with a first layer, a teacher and n/p samples per feature.
-
-    Attributes:
-        first_layer: activations and rows.
-        target: law of the label.
-        alignment: teacher's projections on the spikes.
-        samples_per_feature: n/p.
-        penalty: lambda.
-    """
-
-    first_layer: FirstLayer
-    target: AbstractTarget
-    alignment: Float[Array, " spikes"]
-    samples_per_feature: Float[Array, ""]
-    penalty: Float[Array, ""]
-
-    @property
-    def orthogonal(self) -> Float[Array, ""]:
-        """Norm of the teacher's part outside the spikes."""
-        rest = 1.0 - jnp.sum(jnp.asarray(self.alignment) ** 2)
-        # The square root of roundoff would be a kink smoothed over 1e-8: take it for an exact zero.
-        return jnp.where(rest > 1e-14, jnp.sqrt(jnp.where(rest > 1e-14, rest, 1.0)), 0.0)
-
-    def tables(self, nodes: int) -> Tables:
-        """Latent rule, group functions and label moments."""
-        latent = latent_rule(self.alignment, self.orthogonal, self.target.kinks, nodes)
-        return self.tables_at(latent)
-
-    def tables_at(self, latent) -> Tables:
-        """Tables on given points of the latent."""
-        teacher = teacher_functions(self.target, jnp.asarray(self.alignment), self.orthogonal, latent.nodes)
-        return Tables(latent, self.first_layer.functions(latent.nodes), teacher)
-
-    def system(self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint) -> RidgeSystem:
-        """The equations; zero penalty has its own units on each side of the threshold."""
-        penalty = {"under": 0.0, "over": 1.0}.get(endpoint, self.penalty)
-        offset = 0.0 if endpoint == "over" else 1.0
-        return RidgeSystem(
-            self.tables(nodes), bulk, self.samples_per_feature, jnp.asarray(penalty), jnp.asarray(offset)
-        )
-
-
-class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
-    """A model whose readout is ridge regression on random features.
+class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable, AbstractSpectral):
+    """A model whose readout is trained on random features, by any convex loss and separable penalty.
 
     Order parameters, with their axes: `mean` m (groups), `spike_overlap` theta (groups, spikes),
     `teacher_overlap` psi (groups), `bulk_norm` Q (groups, groups), `norm` q2 (groups),
@@ -86,12 +50,15 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
     the rows' norms fluctuate.
     """
 
-    @abc.abstractmethod
-    def controls(self) -> tuple[Any, Any, Any]:
-        """n/d, p/d and lambda, as given."""
+    loss: eqx.AbstractVar[AbstractLoss]
+    penalty: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
-    def problem(self) -> RidgeProblem:
+    def controls(self) -> tuple[Any, Any, Any]:
+        """n/d, p/d and the penalty, as given."""
+
+    @abc.abstractmethod
+    def problem(self) -> ReadoutProblem:
         """First layer, teacher and ratios."""
 
     @abc.abstractmethod
@@ -106,20 +73,34 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
     def plan(self, refinement: int = 0) -> Plan:
         # Inside a transformation nothing can be refined afterwards.
         refinement = 1 if any_traced(self) else refinement
+        nodes = latent_count(self.loss, self.penalty, self.spike_count, refinement)
         return Plan(
-            (self._endpoint(), any_traced(self._given_rows())), refined_count(self.spike_count, refinement)
+            (self._endpoint(), any_traced(self._given_rows())),
+            nodes,
+            points_at_once(self.loss, self.penalty, self.spike_count, nodes),
         )
 
     def _endpoint(self) -> Endpoint:
         """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
         samples, width, penalty = self.controls()
-        if any_traced((samples, width, penalty)) or penalty > 0:
+        if any_traced((samples, width, penalty)) or isinstance(penalty, AbstractPenalty) or penalty > 0:
             return "interior"
         if not any_traced(self):
             self._require_full_rank(float(width))
+        if not is_linear(self.loss, penalty):
+            return self._endpoint_of_loss(float(samples), float(width))
         if abs(samples / width - 1) < 1e-12:
             return "threshold"
         return "under" if samples > width else "over"
+
+    def _endpoint_of_loss(self, samples: float, width: float) -> Endpoint:
+        if samples > width:
+            return "under"
+        reason = "some readout fits every sample"
+        if self.loss.takes_labels:
+            reason = "some readout classifies every sample, and scaling it up lowers the loss for ever"
+        allowed = f"positive with {self.loss.label} loss when features outnumber the samples ({reason})"
+        raise InvalidInput(type(self).__name__, "penalty", allowed, 0, self.meanings["penalty"])
 
     def _require_full_rank(self, width: float) -> None:
         """At zero penalty linear neurons beyond the number of inputs leave a null space that never closes."""
@@ -142,17 +123,40 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
         groups, spikes = problem.first_layer.strengths.shape
         norms = problem.first_layer.fluctuating_norms
         if endpoint == "threshold":
-            return _diverged(groups, spikes, norms, self.standing)
-        result = problem.system(bulk, plan.nodes, endpoint).solve()
-        return _name(result, spikes, norms, self.standing)
+            return diverged_solution(groups, spikes, norms, self.standing)
+        return named_solution(problem.limit(bulk, plan.nodes, endpoint), spikes, norms, self.standing)
 
-    def learner(self) -> RidgeLearner:
-        return RidgeLearner(jnp.asarray(self.controls()[2]))
+    @property
+    def stores_design(self) -> bool:
+        """Whether training needs the whole design: all but ridge regression do."""
+        return not is_linear(self.loss, self.penalty)
 
-    def measure(self, instance: FeatureInstance, estimate: RidgeEstimate, sizes: Sizes, key: PRNGKeyArray):
-        test_error = streamed_test_error(instance, estimate.readout, sizes, named(key, "test"))
-        observables = {"test_error": test_error, "train_error": estimate.train_error}
+    def learner(self) -> RidgeLearner | ConvexLearner:
+        if is_linear(self.loss, self.penalty):
+            return RidgeLearner(jnp.asarray(self.penalty))
+        return ConvexLearner(self.loss, as_penalty(self.penalty))
+
+    def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
+        observables = test_errors(instance, estimate.readout, self.loss, sizes, named(key, "test"))
+        observables |= {"train_error": estimate.train_error, "train_loss": estimate.train_loss}
         return observables, overlaps(instance, estimate, named(key, "probes"))
+
+    def law(self, dim: Any) -> FeatureResolvent:
+        given, (samples, width, _) = self._given_rows(), self.controls()
+        if given and dim is not None:
+            self.sizes(dim)
+        return FeatureResolvent(
+            first_layer=self.problem().first_layer,
+            bulk=self.bulk_rows(dim, any_traced(given)),
+            samples_per_feature=jnp.asarray(samples) / width,
+            inputs_per_feature=1.0 / jnp.asarray(width),
+            finite=bool(given) or dim is not None,
+        )
+
+    def matrix(self, sizes: Sizes, key: PRNGKeyArray) -> DrawnGram:
+        instance = self.draw(sizes, named(key, "instance"))
+        norms = self.problem().first_layer.fluctuating_norms
+        return drawn_gram(instance, sizes, named(key, "training"), norms)
 
     def mean_predictor(self, solution: Solution, kappa: Any) -> np.ndarray:
         """E[f(x) | kappa]: the predictor averaged over everything but the spikes' projections.
@@ -187,7 +191,7 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
             return np.asarray(values.reshape(points.shape))
 
     def _learned_at(self, solution: Solution, t, nodes: int):
-        problem, readout = self.problem(), _readout_of(solution)
+        problem, readout = self.problem(), readout_of(solution)
         alignment, rest = jnp.asarray(problem.alignment), problem.orthogonal
         rule = latent_rule(alignment, rest, (), nodes)
         square = alignment @ alignment
@@ -208,59 +212,4 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable):
             nodes = jnp.asarray(points.reshape(-1, spikes))
             unused = jnp.zeros(len(nodes))
             tables = problem.tables_at(Latent(nodes, unused, unused, 0.0))
-            return np.asarray(function(tables, _readout_of(solution))).reshape(shape)
-
-
-def _name(result: ReadoutLimit, spikes: int, fluctuating_norms: bool, standing: Standing) -> Solution:
-    """Name the engine's results."""
-    readout = result.readout
-    groups = readout.mean.shape[0]
-    order_parameters = {
-        "mean": readout.mean,
-        "spike_overlap": readout.source_overlap[: groups * spikes].reshape(groups, spikes),
-        "teacher_overlap": readout.teacher_overlap,
-        "bulk_norm": readout.bulk_norm,
-        "norm": readout.norm,
-        "bulk_response": result.bulk_response,
-        "response": result.response,
-    }
-    if fluctuating_norms:
-        order_parameters["row_norm_overlap"] = readout.source_overlap[groups * spikes :]
-    return Solution(
-        result.errors,
-        order_parameters,
-        Convergence(result.status, result.residual, result.steps),
-        standing,
-    )
-
-
-def _diverged(groups: int, spikes: int, fluctuating_norms: bool, standing: Standing) -> Solution:
-    """Zero penalty at the interpolation threshold: the test error and the norms are infinite."""
-    infinite = jnp.full((groups,), jnp.inf)
-    square = jnp.full((groups, groups), jnp.inf)
-    unknown = jnp.full((groups,), jnp.nan)
-    readout = Readout(
-        unknown, jnp.full((groups * (spikes + fluctuating_norms),), jnp.nan), unknown, square, infinite
-    )
-    infinity, zero = jnp.asarray(jnp.inf), jnp.asarray(0.0)
-    result = ReadoutLimit(
-        {"test_error": infinity, "train_error": zero, "test_loss": infinity, "train_loss": zero},
-        readout,
-        square,
-        infinite,
-        jnp.asarray(int(Status.DIVERGED)),
-        jnp.asarray(0.0),
-        jnp.asarray(0),
-    )
-    return _name(result, spikes, fluctuating_norms, standing)
-
-
-def _readout_of(solution: Solution) -> Readout:
-    """The engine's record back from a solution's names."""
-    order = {name: jnp.asarray(value) for name, value in solution.order_parameters.items()}
-    sources = [order["spike_overlap"].ravel()]
-    if "row_norm_overlap" in order:
-        sources.append(order["row_norm_overlap"])
-    return Readout(
-        order["mean"], jnp.concatenate(sources), order["teacher_overlap"], order["bulk_norm"], order["norm"]
-    )
+            return np.asarray(function(tables, readout_of(solution))).reshape(shape)

@@ -15,6 +15,7 @@ from limitlaw.core.keys import named
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.simulation.sizes import Sizes
+from limitlaw.spectra.resolvent import AbstractResolvent
 
 
 class Plan(NamedTuple):
@@ -23,10 +24,12 @@ class Plan(NamedTuple):
     Attributes:
         branch: which equations hold: endpoints (no step, zero penalty, ...) have their own.
         nodes: quadrature nodes per latent direction; points of one batch share the largest.
+        points: how many points are solved side by side, for their arrays to stay in the cache.
     """
 
     branch: Hashable
     nodes: int
+    points: int = 1024
 
 
 class AbstractModel(eqx.Module):
@@ -60,6 +63,19 @@ class AbstractSolvable(AbstractModel):
     def limit(self, plan: Plan, dim: Any) -> Solution:
         """Tabulate the equations, solve them, name the results; `dim` (or None) asks for the leading
         finite-width term. Traceable; nothing is raised, failures are in the convergence record."""
+
+
+class AbstractSpectral(AbstractModel):
+    """A model whose features have a limiting spectrum, and a matrix to hold against it."""
+
+    @abc.abstractmethod
+    def law(self, dim: Any) -> AbstractResolvent:
+        """The resolvent of the features' Gram matrix over the training samples; `dim` (or None) asks for
+        the terms that grow with it."""
+
+    @abc.abstractmethod
+    def matrix(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
+        """The Gram matrix of the replica below `key`, for `simulation.spectrum.eigenvalues_and_overlaps`."""
 
 
 class AbstractSimulable(AbstractModel):

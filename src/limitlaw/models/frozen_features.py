@@ -10,15 +10,18 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.models._fields import require_finite, require_nonnegative, require_positive
+from limitlaw.models._fields import require_finite, require_loss_fits, require_penalty, require_positive
 from limitlaw.models._groups import activation_field, activations_of, group_count
-from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
+from limitlaw.models._readout_problem import ReadoutProblem
+from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes, draw_sizes
 from limitlaw.theory.conditional_features import FirstLayer
 from limitlaw.theory.frozen_bulks import DenseBulk, SpectralBulk, frozen_bulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
+from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
@@ -53,9 +56,10 @@ class FrozenFeatures(AbstractRidgeFeatures):
     activation: AbstractActivation | tuple[AbstractActivation, ...] = eqx.field(converter=activation_field)
     target: AbstractTarget = eqx.field(converter=as_target)
     samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
-    penalty: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     spike: Float[Array, "dim spikes"] | None = eqx.field(converter=number, default=None)
     group: tuple[int, ...] | None = eqx.field(static=True, default=None, converter=lambda g: _labels(g))
+    loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.REPLICA
@@ -73,7 +77,11 @@ class FrozenFeatures(AbstractRidgeFeatures):
             raise InvalidInput(owner, "weights", "of shape (features, dim)", f"shape {self.weights.shape}")
         require_finite(owner, "teacher", self.teacher, self.meanings["teacher"], (self.weights.shape[1],))
         require_positive(owner, "samples_per_dim", self.samples_per_dim, self.meanings["samples_per_dim"])
-        require_nonnegative(owner, "penalty", self.penalty, self.meanings["penalty"])
+        require_penalty(owner, self.penalty, self.meanings["penalty"])
+        if isinstance(self.penalty, AbstractPenalty):
+            allowed = "a ridge (given rows leave no scalar problem for each weight)"
+            raise InvalidInput(owner, "penalty", allowed, self.penalty.label, self.meanings["penalty"])
+        require_loss_fits(owner, self.loss, self.target)
         self._check_orthonormal("teacher", self.teacher)
         if self.spike is not None:
             if self.spike.ndim not in (1, 2) or self.spike.shape[0] != self.weights.shape[1]:
@@ -162,7 +170,7 @@ class FrozenFeatures(AbstractRidgeFeatures):
     def controls(self) -> tuple[Any, Any, Any]:
         return self.samples_per_dim, self.width_per_dim, self.penalty
 
-    def problem(self) -> RidgeProblem:
+    def problem(self) -> ReadoutProblem:
         bulk, members, spikes = self._bulk_matrix(), self.members(), self.spikes()
         variances = members @ jnp.sum(bulk**2, axis=1) / jnp.sum(members, axis=1)
         first_layer = FirstLayer(
@@ -173,8 +181,13 @@ class FrozenFeatures(AbstractRidgeFeatures):
             fluctuating_norms=True,
         )
         ratio = jnp.asarray(self.samples_per_dim) / self.width_per_dim
-        return RidgeProblem(
-            first_layer, self.target, spikes.T @ jnp.asarray(self.teacher), ratio, self.penalty
+        return ReadoutProblem(
+            first_layer,
+            self.target,
+            spikes.T @ jnp.asarray(self.teacher),
+            ratio,
+            self.penalty,
+            self.loss,
         )
 
     def bulk_rows(self, dim: Any, dense: bool) -> SpectralBulk | DenseBulk:
@@ -190,7 +203,8 @@ class FrozenFeatures(AbstractRidgeFeatures):
             raise InvalidInput("simulate", "dim", f"None or {own}, as the given weights have", dim)
         labels = np.zeros(self.weights.shape[0], int) if self.group is None else np.asarray(self.group)
         groups = tuple(int(count) for count in np.bincount(labels))
-        return draw_sizes(type(self).__name__, own, groups, float(self.samples_per_dim), test_samples)
+        ratio, stored = float(self.samples_per_dim), self.stores_design
+        return draw_sizes(type(self).__name__, own, groups, ratio, test_samples, store_design=stored)
 
     def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
         """The given weights, sorted by group: only data are random."""

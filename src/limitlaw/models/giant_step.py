@@ -16,7 +16,9 @@ from limitlaw.models._fields import (
     require_dim,
     require_finite,
     require_fractions,
+    require_loss_fits,
     require_nonnegative,
+    require_penalty,
     require_positive,
 )
 from limitlaw.models.base import Plan
@@ -28,10 +30,11 @@ from limitlaw.models.spiked_random_features import (
 )
 from limitlaw.simulation.gradient_step import draw_stepped_network, measured_rows
 from limitlaw.simulation.instances import FeatureInstance
-from limitlaw.simulation.ridge import RidgeEstimate
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh, as_activation
+from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
+from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
@@ -81,10 +84,11 @@ class GiantStep(AbstractSpikedEquivalent):
     step_samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
     samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
     width_per_dim: Float[Array, ""] = eqx.field(converter=number)
-    penalty: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     readout: Float[Array, " groups"] = eqx.field(converter=number, default=(1.0,))
     readout_fraction: Float[Array, " groups"] = eqx.field(converter=number, default=(1.0,))
     bulk: Literal["isotropic"] = eqx.field(static=True, default="isotropic")
+    loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.HEURISTIC
@@ -100,8 +104,9 @@ class GiantStep(AbstractSpikedEquivalent):
         owner, groups = type(self).__name__, self.readout.shape
         for field in ("samples_per_dim", "width_per_dim"):
             require_positive(owner, field, getattr(self, field), self.meanings[field])
-        for field in ("penalty", "step_size"):
-            require_nonnegative(owner, field, getattr(self, field), self.meanings[field])
+        require_penalty(owner, self.penalty, self.meanings["penalty"])
+        require_loss_fits(owner, self.loss, self.target)
+        require_nonnegative(owner, "step_size", self.step_size, self.meanings["step_size"])
         meaning = self.meanings["step_samples_per_dim"]
         require_nonnegative(owner, "step_samples_per_dim", self.step_samples_per_dim, meaning, infinite=True)
         if len(groups) != 1 or groups == (0,):
@@ -151,6 +156,7 @@ class GiantStep(AbstractSpikedEquivalent):
             alignment=alignment,
             bulk_variance=rows.bulk_variance,
             fraction=self.readout_fraction,
+            loss=self.loss,
         )
 
     def controls(self) -> tuple[Any, Any, Any]:
@@ -166,14 +172,15 @@ class GiantStep(AbstractSpikedEquivalent):
         features = max(round(float(self.width_per_dim) * dim), 1)
         groups = split_features(features, np.asarray(self.readout_fraction))
         step = float(self.step_samples_per_dim)
-        return draw_sizes(owner, dim, groups, float(self.samples_per_dim), test_samples, step)
+        ratio, stored = float(self.samples_per_dim), self.stores_design
+        return draw_sizes(owner, dim, groups, ratio, test_samples, step, stored)
 
     def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
         """The true two-layer network after its true gradient step."""
         step_size, readout = jnp.asarray(self.step_size), jnp.asarray(self.readout)
         return draw_stepped_network(key, sizes, step_size, readout, self.activation, self.target)
 
-    def measure(self, instance: FeatureInstance, estimate: RidgeEstimate, sizes: Sizes, key: PRNGKeyArray):
+    def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
         observables, order = super().measure(instance, estimate, sizes, key)
         return observables, order | measured_rows(instance)
 

@@ -13,6 +13,8 @@ from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquival
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
+from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
+from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
@@ -45,11 +47,12 @@ class RandomFeatures(AbstractSpikedEquivalent):
     target: AbstractTarget = eqx.field(converter=as_target)
     samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
     width_per_dim: Float[Array, ""] = eqx.field(converter=number)
-    penalty: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
     fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
     rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
+    loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
 
     reference: ClassVar[Reference] = Reference(
         authors=("Mei", "Montanari"),
@@ -91,6 +94,7 @@ class RandomFeatures(AbstractSpikedEquivalent):
             fraction=self.fraction,
             shift=self.shift,
             rows=self.rows,
+            loss=self.loss,
         )
 
     def controls(self) -> tuple[Any, Any, Any]:

@@ -15,17 +15,21 @@ from limitlaw.models._fields import (
     require_dim,
     require_finite,
     require_fractions,
-    require_nonnegative,
+    require_loss_fits,
+    require_penalty,
     require_positive,
 )
 from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
-from limitlaw.models._ridge_features import AbstractRidgeFeatures, RidgeProblem
+from limitlaw.models._readout_problem import ReadoutProblem
+from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.rows import draw_spiked_features
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.conditional_features import FirstLayer
 from limitlaw.theory.isotropic_bulk import IsotropicBulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
+from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 ONE_STEP = Reference(
@@ -43,9 +47,9 @@ ONE_STEP = Reference(
 RATIOS = {
     "samples_per_dim": "n/d, training samples per input dimension",
     "width_per_dim": "p/d, neurons per input dimension",
-    "penalty": "lambda in sum (y - f)^2 + lambda |a|^2",
+    "penalty": "lambda in sum loss + (lambda/2) |a|^2, or another penalty",
 }
-"""Meanings of the fields that all ridge models share."""
+"""Meanings of the fields that all models of random features share."""
 
 
 class SpikedRandomFeatures(AbstractRidgeFeatures):
@@ -83,13 +87,14 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
     target: AbstractTarget = eqx.field(converter=as_target)
     samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
     width_per_dim: Float[Array, ""] = eqx.field(converter=number)
-    penalty: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     strength: Float[Array, "..."] = eqx.field(converter=number)
     alignment: Float[Array, "..."] = eqx.field(converter=number)
     bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
     fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
     rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
+    loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.REPLICA
@@ -105,7 +110,8 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         owner, groups = type(self).__name__, self.groups
         for field in ("samples_per_dim", "width_per_dim"):
             require_positive(owner, field, getattr(self, field), self.meanings[field])
-        require_nonnegative(owner, "penalty", self.penalty, self.meanings["penalty"])
+        require_penalty(owner, self.penalty, self.meanings["penalty"])
+        require_loss_fits(owner, self.loss, self.target)
         require_finite(owner, "strength", self.strength, self.meanings["strength"], shape=None)
         require_finite(owner, "shift", self.shift, self.meanings["shift"], shape=None)
         require_positive(
@@ -157,7 +163,7 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
     def controls(self) -> tuple[Any, Any, Any]:
         return self.samples_per_dim, self.width_per_dim, self.penalty
 
-    def problem(self) -> RidgeProblem:
+    def problem(self) -> ReadoutProblem:
         groups = self.groups
         strength = jnp.asarray(self.strength)
         strength = strength if strength.ndim == 2 else per_group(strength, groups)[:, None]
@@ -169,8 +175,13 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
             fluctuating_norms=self.rows == "gaussian",
         )
         ratio = jnp.asarray(self.samples_per_dim) / jnp.asarray(self.width_per_dim)
-        return RidgeProblem(
-            first_layer, self.target, jnp.atleast_1d(jnp.asarray(self.alignment)), ratio, self.penalty
+        return ReadoutProblem(
+            first_layer,
+            self.target,
+            jnp.atleast_1d(jnp.asarray(self.alignment)),
+            ratio,
+            self.penalty,
+            self.loss,
         )
 
     def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
@@ -189,7 +200,8 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         dim = require_dim(type(self).__name__, dim)
         features = max(round(float(self.width_per_dim) * dim), 1)
         groups = split_features(features, np.asarray(fractions_of(self.fraction, self.groups)))
-        return draw_sizes(type(self).__name__, dim, groups, float(self.samples_per_dim), test_samples)
+        ratio, stored = float(self.samples_per_dim), self.stores_design
+        return draw_sizes(type(self).__name__, dim, groups, ratio, test_samples, store_design=stored)
 
     def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
         problem = self.problem()
@@ -216,7 +228,7 @@ class AbstractSpikedEquivalent(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return 1
 
-    def problem(self) -> RidgeProblem:
+    def problem(self) -> ReadoutProblem:
         return self.spiked().problem()
 
     def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:

@@ -27,6 +27,18 @@ class AbstractSystem(eqx.Module):
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         """One undamped sweep."""
 
+    def linearised(
+        self, state: Float[Array, " unknowns"]
+    ) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"]]:
+        """One sweep and its Jacobian; a system that knows a cheaper way than forward mode says it here."""
+
+        def twice(point):
+            value = self.step(point)
+            return value, value
+
+        jacobian, value = jax.jacfwd(twice, has_aux=True)(state)
+        return value, jacobian
+
     @abc.abstractmethod
     def scale(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         """The size against which a change of each unknown is judged, positive."""
@@ -42,12 +54,13 @@ class FixedPoint(NamedTuple):
 
 
 class _Progress(NamedTuple):
-    """`rejected` says that the last Newton step made things worse, so that a damped sweep comes next."""
+    """`direction` is the Newton step from here; `rejected` says that it made things worse."""
 
     state: Float[Array, " unknowns"]
     change: Float[Array, " unknowns"]
     residual: Float[Array, ""]
     steps: Int[Array, ""]
+    direction: Float[Array, " unknowns"]
     rejected: Bool[Array, ""]
     stalled: Bool[Array, ""]
 
@@ -96,10 +109,11 @@ def _judge(state, residual) -> Int[Array, ""]:
     return jnp.where(finite, reached, Status.NOT_FINITE)
 
 
-def _measure(system: AbstractSystem, state, steps) -> _Progress:
-    change = system.step(state) - state
+def _progress(system: AbstractSystem, state, value, steps, direction=None) -> _Progress:
+    change = value - state
     residual = jnp.max(jnp.abs(change) / system.scale(state))
-    return _Progress(state, change, residual, steps, jnp.asarray(False), jnp.asarray(False))
+    direction = jnp.zeros_like(state) if direction is None else direction
+    return _Progress(state, change, residual, steps, direction, jnp.asarray(False), jnp.asarray(False))
 
 
 def _sweep(system: AbstractSystem, start, near: float) -> _Progress:
@@ -107,9 +121,12 @@ def _sweep(system: AbstractSystem, start, near: float) -> _Progress:
         return (progress.residual > near) & (progress.steps < SWEEPS)
 
     def sweep(progress: _Progress) -> _Progress:
-        return _measure(system, progress.state + _DAMPING * progress.change, progress.steps + 1)
+        return measured(progress.state + _DAMPING * progress.change, progress.steps + 1)
 
-    return jax.lax.while_loop(unfinished, sweep, _measure(system, start, jnp.asarray(0)))
+    def measured(state, steps):
+        return _progress(system, state, system.step(state), steps)
+
+    return jax.lax.while_loop(unfinished, sweep, measured(start, jnp.asarray(0)))
 
 
 def _newton(system: AbstractSystem, near: _Progress) -> _Progress:
@@ -119,19 +136,20 @@ def _newton(system: AbstractSystem, near: _Progress) -> _Progress:
         return (progress.residual > TOLERANCE) & (progress.steps < limit) & ~progress.stalled
 
     def newton(progress: _Progress) -> _Progress:
-        swept = progress.state + _DAMPING * progress.change
-        point = jnp.where(progress.rejected, swept, progress.state - _newton_step(system, progress))
-        tried = _measure(system, point, progress.steps + 1)
+        step = jnp.where(progress.rejected, _DAMPING * progress.change, progress.direction)
+        tried = _linearised(system, progress.state + step, progress.steps + 1)
         accepted = progress.rejected | (tried.residual < progress.residual)
         # At roundoff no step improves any more; far from the solution a damped sweep does.
         stalled = ~accepted & (progress.residual < ACCEPTED)
         kept = progress._replace(steps=tried.steps, rejected=jnp.asarray(True), stalled=stalled)
         return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), tried, kept)
 
-    return jax.lax.while_loop(unfinished, newton, near)
+    return jax.lax.while_loop(unfinished, newton, _linearised(system, near.state, near.steps))
 
 
-def _newton_step(system: AbstractSystem, progress: _Progress) -> Float[Array, " unknowns"]:
-    scale = system.scale(progress.state)
-    jacobian = jax.jacfwd(lambda x: (system.step(scale * x) - scale * x) / scale)(progress.state / scale)
-    return scale * solve(jacobian, progress.change / scale)
+def _linearised(system: AbstractSystem, state, steps) -> _Progress:
+    """Sweep once and find the Newton step, in units of each unknown's scale."""
+    value, jacobian = system.linearised(state)
+    scale = system.scale(state)
+    scaled = jnp.eye(state.shape[0]) - jacobian * scale[None, :] / scale[:, None]
+    return _progress(system, state, value, steps, scale * solve(scaled, (value - state) / scale))

@@ -33,6 +33,7 @@ def proximal_point(
     slope: Callable[[Float[Array, "..."]], Float[Array, "..."]],
     field: Float[Array, "..."],
     variance: Float[Array, "..."],
+    find: Callable[[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]] | None = None,
 ) -> Float[Array, "..."]:
     """Root z of z + variance slope(z) = field, for a slope that never decreases.
 
@@ -43,13 +44,17 @@ def proximal_point(
         slope: derivative of the convex function, entry by entry on arrays of the shape of `field`.
         field: omega.
         variance: V, positive, broadcast against `field`.
+        find: a faster way to the root, from field and variance; safeguarded Newton steps by default.
     """
     field, variance = jnp.broadcast_arrays(field, variance)
 
     def gap(point):
         return point + variance * slope(point) - field
 
-    return jax.lax.custom_root(gap, field, lambda _, start: _root(gap, start), _solve_diagonal)
+    def root(_, start):
+        return _root(gap, start) if find is None else find(start, variance)
+
+    return jax.lax.custom_root(gap, field, root, _solve_diagonal)
 
 
 def _solve_diagonal(linear, right):
@@ -61,14 +66,15 @@ def _root(gap, start: Float[Array, "..."]) -> Float[Array, "..."]:
     first = gap(start)
     ends = jnp.minimum(start, start - first), jnp.maximum(start, start - first)
     bracket = _Bracket(start, *ends, jnp.full_like(start, jnp.inf), jnp.asarray(0))
-    return jax.lax.while_loop(_unfinished, lambda b: _improve(gap, b), bracket).point
+    roundoff = _ROUNDOFF * (1 + jnp.abs(start))
+    return jax.lax.while_loop(_unfinished, lambda b: _improve(gap, roundoff, b), bracket).point
 
 
 def _unfinished(bracket: _Bracket) -> Bool[Array, ""]:
     return jnp.any(bracket.move > 0) & (bracket.steps < STEPS)
 
 
-def _improve(gap, bracket: _Bracket) -> _Bracket:
+def _improve(gap, roundoff: Float[Array, "..."], bracket: _Bracket) -> _Bracket:
     value, rate = jax.jvp(gap, (bracket.point,), (jnp.ones_like(bracket.point),))
     low = jnp.where(value < 0, bracket.point, bracket.low)
     high = jnp.where(value > 0, bracket.point, bracket.high)
@@ -76,7 +82,7 @@ def _improve(gap, bracket: _Bracket) -> _Bracket:
     newton = bracket.point - step
     # Without the second condition Newton can hop between the two flat ends of a steep slope for ever.
     good = (newton >= low) & (newton <= high) & (2 * jnp.abs(step) <= bracket.move)
-    settled = jnp.abs(step) <= _ROUNDOFF * (1 + jnp.abs(bracket.point) + jnp.abs(bracket.low))
+    settled = jnp.abs(step) <= roundoff
     point = jnp.where(settled | good, newton, (low + high) / 2)
     move = jnp.where(settled, 0.0, jnp.abs(point - bracket.point))
     return _Bracket(point, low, high, move, bracket.steps + 1)

@@ -8,10 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from limitlaw.simulation.instances import FeatureInstance, block_count, data_block, rows_within
+from limitlaw.simulation.instances import FeatureInstance, block_count
 from limitlaw.simulation.sizes import Sizes
+from limitlaw.simulation.training_set import masked_block, training_set
 
 
 class RidgeEstimate(eqx.Module):
@@ -38,6 +39,11 @@ class RidgeEstimate(eqx.Module):
         return vectors - self.design.T @ cho_solve((self.factor, True), self.design @ vectors)
 
     @property
+    def train_loss(self) -> Float[Array, ""]:
+        """Mean of (y - f)^2 / 2 over the training set."""
+        return self.train_error / 2
+
+    @property
     def unit(self) -> Float[Array, ""]:
         """Unit of the resolvent: the penalty when n < p, where R grows like one over it."""
         return jnp.asarray(1.0) if self.design is None else self.penalty
@@ -55,18 +61,12 @@ class RidgeLearner(eqx.Module):
         return _fit_dual(instance, sizes, key, jnp.asarray(self.penalty))
 
 
-def _masked_block(instance: FeatureInstance, sizes: Sizes, key, block):
-    inputs, labels = data_block(instance.target, instance.teacher, key, block, sizes.block)
-    inside = rows_within(block, sizes.block, sizes.samples)
-    return jnp.where(inside[:, None], instance.design(inputs), 0.0), jnp.where(inside, labels, 0.0)
-
-
 def _fit_primal(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeEstimate:
     features = instance.features
 
     def accumulate(block, sums):
         gram, drive, power = sums
-        design, labels = _masked_block(instance, sizes, key, block)
+        design, labels = masked_block(instance, sizes, key, block)
         return gram + design.T @ design, drive + design.T @ labels, power + labels @ labels
 
     empty = (jnp.zeros((features, features)), jnp.zeros(features), jnp.asarray(0.0))
@@ -79,7 +79,7 @@ def _fit_primal(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeE
 
     def again(_):
         def add(block, total):
-            design, labels = _masked_block(instance, sizes, key, block)
+            design, labels = masked_block(instance, sizes, key, block)
             return total + jnp.sum((labels - design @ readout) ** 2)
 
         return jax.lax.fori_loop(0, blocks, add, jnp.asarray(0.0))
@@ -93,37 +93,12 @@ _CANCELLATION = 1e-6
 
 
 def _fit_dual(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeEstimate:
-    assert sizes.padded_samples is not None
-
-    def fill(block: Int[Array, ""], filled):
-        design, labels = _masked_block(instance, sizes, key, block)
-        start = block * sizes.block
-        return (
-            jax.lax.dynamic_update_slice(filled[0], design, (start, 0)),
-            jax.lax.dynamic_update_slice(filled[1], labels, (start,)),
-        )
-
-    empty = (jnp.zeros((sizes.padded_samples, instance.features)), jnp.zeros(sizes.padded_samples))
-    design, labels = jax.lax.fori_loop(0, block_count(sizes.samples, sizes.block), fill, empty)
+    design, labels, inside = training_set(instance, sizes, key)
     # Rows beyond the last sample are zero: a unit on their diagonal keeps the factor regular.
-    spare = (jnp.arange(sizes.padded_samples) >= sizes.samples).astype(labels.dtype)
+    spare = (~inside).astype(labels.dtype)
     gram = design @ design.T + jnp.diag(penalty + spare)
     factor = jnp.linalg.cholesky(gram)
     dual = cho_solve((factor, True), labels)
     # The residual of ridge regression is penalty times the dual variable: no cancellation.
     train_error = penalty**2 * (dual @ dual) / sizes.samples
     return RidgeEstimate(design.T @ dual, train_error, factor, design, penalty)
-
-
-def streamed_test_error(
-    instance: FeatureInstance, readout: Float[Array, " features"], sizes: Sizes, key: PRNGKeyArray
-) -> Float[Array, ""]:
-    """Mean of (y - f)^2 over fresh samples, label noise included."""
-
-    def add(block, total):
-        inputs, labels = data_block(instance.target, instance.teacher, key, block, sizes.block)
-        error = (labels - instance.design(inputs) @ readout) ** 2
-        return total + jnp.sum(jnp.where(rows_within(block, sizes.block, sizes.test_samples), error, 0.0))
-
-    blocks = block_count(sizes.test_samples, sizes.block)
-    return jax.lax.fori_loop(0, blocks, add, jnp.asarray(0.0)) / sizes.test_samples

@@ -18,7 +18,7 @@ class Sizes(eqx.Module):
         samples, step_samples, test_samples: n, n0 and the size of the test set.
         dim: d.
         groups: neurons in each group.
-        padded_samples: rows of the stored design when n < p, in whole blocks; None when n >= p.
+        padded_samples: rows of the stored design, in whole blocks; None when it is not stored.
         block: rows of data drawn at once.
         infinite_step: the gradient step is the population's.
     """
@@ -45,8 +45,18 @@ def draw_sizes(
     samples_per_dim: float,
     test_samples: int | None = None,
     step_samples_per_dim: float = 0.0,
+    store_design: bool = False,
 ) -> Sizes:
     """Sizes at input dimension `dim`; ratios are rounded to the nearest integer.
+
+    Args:
+        owner: the model, for mistakes.
+        dim: d.
+        groups: neurons in each group.
+        samples_per_dim: n/d.
+        test_samples: size of the test set, by default max(2 d, 4000).
+        step_samples_per_dim: n0/d; inf for the population's gradient.
+        store_design: keep the whole design for n >= p too, as learners beyond ridge regression need it.
 
     Raises:
         InvalidInput: some size comes out as zero.
@@ -62,7 +72,7 @@ def draw_sizes(
     step_samples = 0 if infinite else round(float(step_samples_per_dim) * dim)
     test = max(2 * dim, 4000) if test_samples is None else test_samples
     block = 512 if features >= 1000 else 256
-    padded = None if samples >= features else -(-samples // block) * block
+    padded = -(-samples // block) * block if store_design or samples < features else None
     samples, step_samples, test = (jnp.asarray(count, dtype=int) for count in (samples, step_samples, test))
     return Sizes(samples, step_samples, test, dim, groups, padded, block, infinite)
 

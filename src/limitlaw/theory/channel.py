@@ -55,10 +55,10 @@ class Resolution(NamedTuple):
 
 
 RESOLUTIONS = (
-    Resolution(24, 18, 8, 1),
-    Resolution(49, 37, 17, 2),
-    Resolution(97, 73, 33, 3),
-    Resolution(193, 145, 65, 5),
+    Resolution(21, 18, 8, 1),
+    Resolution(41, 35, 16, 2),
+    Resolution(81, 69, 31, 3),
+    Resolution(161, 137, 61, 5),
 )
 """From the coarsest, which only judges the next one, upwards."""
 
@@ -68,26 +68,32 @@ class Channel(eqx.Module):
 
     Attributes:
         target: law of the label given z.
-        projection: E[z | kappa] at the latent's nodes.
         orthogonal: norm of the teacher's part outside the spikes.
         shift_invariant: the loss depends on y - f alone, so that label noise is noise of the field.
         resolution: of the rules.
     """
 
     target: AbstractTarget
-    projection: Float[Array, " nodes"]
     orthogonal: Float[Array, ""]
     shift_invariant: bool = eqx.field(static=True)
     resolution: Resolution = eqx.field(static=True)
 
-    def nodes(self, law: FieldLaw, breaks: Breaks) -> ChannelNodes:
-        """Nodes for a given law of the field, split at the given fields."""
-        if isinstance(self.target, AbstractLabelTarget):
-            return self._label_nodes(self.target, law, breaks)
-        assert isinstance(self.target, AbstractRealTarget)
-        return self._real_nodes(self.target, law, breaks)
+    @property
+    def size(self) -> int:
+        """Nodes over label and field for each point of the latent, about."""
+        labels = 2 if isinstance(self.target, AbstractLabelTarget) else self.resolution.labels
+        return labels * self.resolution.fields
 
-    def _label_nodes(self, target: AbstractLabelTarget, law: FieldLaw, breaks: Breaks) -> ChannelNodes:
+    def nodes(self, projection: Float[Array, " nodes"], law: FieldLaw, breaks: Breaks) -> ChannelNodes:
+        """Nodes for given E[z | kappa] and law of the field, split at the given fields."""
+        if isinstance(self.target, AbstractLabelTarget):
+            return self._label_nodes(self.target, projection, law, breaks)
+        assert isinstance(self.target, AbstractRealTarget)
+        return self._real_nodes(self.target, projection, law, breaks)
+
+    def _label_nodes(
+        self, target: AbstractLabelTarget, projection, law: FieldLaw, breaks: Breaks
+    ) -> ChannelNodes:
         label = jnp.broadcast_to(jnp.array([-1.0, 1.0]), (law.centre.shape[0], 2))
         spread = _root(law.variance)[:, None]
         points, weight = self._fields(breaks(label), law.centre[:, None], spread)
@@ -95,7 +101,7 @@ class Channel(eqx.Module):
             :, None, None
         ]  # zeta = lean xi + the rest, xi the field's own noise
         rest = jnp.maximum(1 - lean**2, 0.0)
-        mean = self.projection[:, None, None] + self.orthogonal * lean * points
+        mean = projection[:, None, None] + self.orthogonal * lean * points
         probability, slope = target.probability(label[..., None], mean, self.orthogonal * jnp.sqrt(rest))
         return ChannelNodes(
             label[..., None],
@@ -104,9 +110,11 @@ class Channel(eqx.Module):
             weight * (lean * points * probability + self.orthogonal * rest * slope),
         )
 
-    def _real_nodes(self, target: AbstractRealTarget, law: FieldLaw, breaks: Breaks) -> ChannelNodes:
-        zeta, zeta_weight = self._teacher_nodes(target)
-        label = target.mean_label(self.projection[:, None] + self.orthogonal * zeta)
+    def _real_nodes(
+        self, target: AbstractRealTarget, projection, law: FieldLaw, breaks: Breaks
+    ) -> ChannelNodes:
+        zeta, zeta_weight = self._teacher_nodes(target, projection)
+        label = target.mean_label(projection[:, None] + self.orthogonal * zeta)
         centre = law.centre[:, None] + law.teacher[:, None] * zeta
         variance = jnp.maximum(law.variance - law.teacher**2, 0.0)
         noise = jnp.asarray(target.noise_variance)
@@ -124,12 +132,12 @@ class Channel(eqx.Module):
             weight * zeta[..., None],
         )
 
-    def _teacher_nodes(self, target: AbstractTarget):
+    def _teacher_nodes(self, target: AbstractTarget, projection):
         """Rule over zeta, split where the target has kinks; (nodes, labels)."""
-        shape = self.projection.shape[0]
+        shape = projection.shape[0]
         if target.kinks:
             positive = jnp.where(self.orthogonal > 0, self.orthogonal, 1.0)
-            distance = (np.asarray(target.kinks) - self.projection[:, None]) / positive
+            distance = (np.asarray(target.kinks) - projection[:, None]) / positive
             return split_gaussian(distance, panels=self.resolution.panels)
         nodes, weights = gaussian_trapezoid(self.resolution.labels)
         return tuple(jnp.broadcast_to(jnp.asarray(part), (shape, len(nodes))) for part in (nodes, weights))
@@ -148,11 +156,6 @@ class Channel(eqx.Module):
             nodes, weights = gaussian_trapezoid(self.resolution.fields)
             return jnp.asarray(nodes)[None, None, :], jnp.asarray(weights)[None, None, :]
         return split_gaussian((breaks - centre[..., None]) / spread[..., None], panels=self.resolution.panels)
-
-
-def no_breaks(label: Float[Array, "nodes labels"]) -> Float[Array, "nodes labels breaks"]:
-    """For averages of what is smooth in the field."""
-    return jnp.zeros((*label.shape, 0))
 
 
 def response_breaks(loss: AbstractLoss, variance: Float[Array, " nodes"]) -> Breaks:

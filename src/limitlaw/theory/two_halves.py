@@ -40,6 +40,7 @@ class TwoHalves(AbstractSystem):
     Attributes:
         tables: latent rule, group functions and label moments at its nodes.
         channel: law of the label given latent and field.
+        projection: E[z | kappa] at the latent's nodes.
         loss: of a sample.
         weights: bulk and penalty.
         samples_per_feature: n/p.
@@ -48,6 +49,7 @@ class TwoHalves(AbstractSystem):
 
     tables: Tables
     channel: Channel
+    projection: Float[Array, " nodes"]
     loss: AbstractLoss
     weights: AbstractWeightHalf
     samples_per_feature: Float[Array, ""]
@@ -62,17 +64,46 @@ class TwoHalves(AbstractSystem):
 
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         now = self.unpacked(state)
-        law, averages = self._output(now)
-        return ravel_pytree(self._answer(now, law, averages))[0]
+        law, variance = self.laws(now)
+        return ravel_pytree(self._answer(now, law, self._averages(law, variance)))[0]
 
-    def _output(self, state: State) -> tuple[FieldLaw, OutputAverages]:
-        law = field_law(self.tables.groups, state.readout)
-        return law, output_averages(self.channel, self.loss, law, self.predictor_response(state))
+    def linearised(self, state):
+        # Inner nodes see the unknowns through four numbers at each latent node: four tangents serve them all.
+        law = self.laws(self.unpacked(state))
+        averages, slopes = self._sloped_averages(law)
 
-    def predictor_response(self, state: State) -> Float[Array, " nodes"]:
-        """V at the latent's nodes."""
-        slope, noise = state.responses.slope, state.responses.noise
-        return jnp.concatenate([slope.ravel(), noise]) @ pair_products(self.tables.groups)
+        def step(point):
+            moved = self.laws(self.unpacked(point))
+            shift = jnp.stack(jax.tree.leaves(moved)) - jnp.stack(jax.tree.leaves(law))
+            shifted = [
+                value + jnp.sum(slope * shift, axis=0) for value, slope in zip(averages, slopes, strict=True)
+            ]
+            return ravel_pytree(self._answer(self.unpacked(point), moved[0], OutputAverages(*shifted)))[0]
+
+        return step(state), jax.jacfwd(step)(state)
+
+    def _sloped_averages(self, law: tuple[FieldLaw, Float[Array, " nodes"]]):
+        """Averages, and their slopes in centre, variance, teacher and response at each node."""
+        leaves, structure = jax.tree.flatten(law)
+
+        def along(tangent):
+            given = jax.tree.unflatten(structure, leaves)
+            moved = jax.tree.unflatten(
+                structure, [t * jnp.ones_like(leaf) for t, leaf in zip(tangent, leaves, strict=True)]
+            )
+            return jax.jvp(lambda point: self._averages(*point), (given,), (moved,))
+
+        averages, slopes = jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(leaves)))
+        return averages, slopes
+
+    def laws(self, state: State) -> tuple[FieldLaw, Float[Array, " nodes"]]:
+        """Law of the field, and V, at the latent's nodes."""
+        products = pair_products(self.tables.groups)
+        response = jnp.concatenate([state.responses.slope.ravel(), state.responses.noise]) @ products
+        return field_law(self.tables.groups, state.readout), response
+
+    def _averages(self, law: FieldLaw, variance: Float[Array, " nodes"]) -> OutputAverages:
+        return output_averages(self.channel, self.loss, self.projection, law, variance)
 
     def _answer(self, state: State, law: FieldLaw, averages: OutputAverages) -> State:
         """Weights and overlaps that answer the samples."""
@@ -117,7 +148,7 @@ _TINY = 1e-200
 """Below this an unknown is zero, and any change of it would be infinite."""
 
 _COARSE_GAP = 1e-4
-"""All rules converge geometrically: where a rule of half the size is within this, the fine one is near 1e-8."""
+"""All rules converge geometrically: where one of half the size is within this, the fine one is near 1e-8."""
 
 
 def _outer(vector):
@@ -155,10 +186,11 @@ def _judge(status: Int[Array, ""], gap: Float[Array, ""]) -> Int[Array, ""]:
 
 
 def _errors(system: TwoHalves, state: State) -> dict[str, Float[Array, ""]]:
-    law = field_law(system.tables.groups, state.readout)
-    given = loss_errors(system.channel, system.loss, law, system.predictor_response(state))
+    law, variance = system.laws(state)
+    given = loss_errors(system.channel, system.loss, system.projection, law, variance)
     if not system.loss.takes_labels:
         given = given | {"test_error": conditional_error(system.tables, state.readout)}
         if isinstance(system.channel.target, AbstractLabelTarget):
-            given = given | {"classification_error": classification_error(system.channel, law)}
+            wrong = classification_error(system.channel, system.projection, law)
+            given = given | {"classification_error": wrong}
     return {name: system.tables.latent.weights @ values for name, values in given.items()}

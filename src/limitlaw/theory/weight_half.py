@@ -1,7 +1,7 @@
 """The weight half of empirical risk minimisation: how the readout answers the forces of the samples.
 
-With a ridge the readout is linear in the forces, for any bulk. With another separable penalty each weight solves
-a scalar problem in a Gaussian field, which takes a bulk of random rows.
+With a ridge the readout is linear in the forces, for any bulk. With another separable penalty each weight
+solves a scalar problem in a Gaussian field, which takes a bulk of random rows.
 """
 
 import abc

@@ -1,0 +1,169 @@
+"""The learning problem that all models of random features share: first layer, teacher, ratios, risk.
+
+It chooses the engine: square loss with a ridge is linear beyond the responses (`theory.ridge`), everything
+else goes through the two halves (`theory.two_halves`).
+"""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from limitlaw.core.status import Status
+from limitlaw.theory.bulks import AbstractBulk, AbstractDecoupledBulk, Responses
+from limitlaw.theory.channel import RESOLUTIONS, Channel
+from limitlaw.theory.conditional_features import FirstLayer, Tables, teacher_functions
+from limitlaw.theory.latent import latent_rule, refined_count
+from limitlaw.theory.output_half import classification_error
+from limitlaw.theory.readout import ReadoutLimit, field_law
+from limitlaw.theory.ridge import RidgeSystem
+from limitlaw.theory.two_halves import State, TwoHalves, solve_two_halves
+from limitlaw.theory.weight_half import AbstractWeightHalf, RidgeWeights, SeparableWeights
+from limitlaw.vocabulary.losses import AbstractLoss, Square
+from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty
+from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget
+
+Endpoint = Literal["interior", "under", "over", "threshold"]
+
+_LATENT_COUNTS = {1: (61, 121, 241), 2: (33, 65, 97)}
+"""Nodes per latent direction, for one spike and for more, when the label and field are averaged over too."""
+
+_ELEMENTS = 1 << 15
+"""Numbers in one array of a batch: beyond this, points are solved one after the other."""
+
+
+class ReadoutProblem(eqx.Module):
+    """A readout trained on features with a first layer, a teacher and n/p samples per feature.
+
+    Attributes:
+        first_layer: activations and rows.
+        target: law of the label.
+        alignment: teacher's projections on the spikes.
+        samples_per_feature: n/p.
+        penalty: lambda of a ridge, or another separable penalty.
+        loss: of a sample.
+    """
+
+    first_layer: FirstLayer
+    target: AbstractTarget
+    alignment: Float[Array, " spikes"]
+    samples_per_feature: Float[Array, ""]
+    penalty: Float[Array, ""] | AbstractPenalty
+    loss: AbstractLoss = Square()
+
+    @property
+    def orthogonal(self) -> Float[Array, ""]:
+        """Norm of the teacher's part outside the spikes."""
+        rest = 1.0 - jnp.sum(jnp.asarray(self.alignment) ** 2)
+        # The square root of roundoff would be a kink smoothed over 1e-8: take it for an exact zero.
+        return jnp.where(rest > 1e-14, jnp.sqrt(jnp.where(rest > 1e-14, rest, 1.0)), 0.0)
+
+    def tables(self, nodes: int) -> Tables:
+        """Latent rule, group functions and label moments."""
+        latent = latent_rule(self.alignment, self.orthogonal, self.target.kinks, nodes)
+        return self.tables_at(latent)
+
+    def tables_at(self, latent) -> Tables:
+        """Tables on given points of the latent."""
+        teacher = teacher_functions(self.target, jnp.asarray(self.alignment), self.orthogonal, latent.nodes)
+        return Tables(latent, self.first_layer.functions(latent.nodes), teacher)
+
+    def limit(self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint) -> ReadoutLimit:
+        """Solve on a latent rule of the given size; `endpoint` says which equations hold."""
+        if is_linear(self.loss, self.penalty):
+            return self._ridge_limit(bulk, nodes, endpoint)
+        level = _level(self.first_layer.strengths.shape[1], nodes)
+        result = solve_two_halves(
+            self._two_halves(bulk, nodes, level), self._two_halves(bulk, nodes // 2 + 1, level - 1)
+        )
+        return result if endpoint == "interior" else result._replace(status=_without_penalty(result.status))
+
+    def system(self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint) -> RidgeSystem:
+        """The ridge equations; zero penalty has its own units on each side of the threshold."""
+        penalty = {"under": 0.0, "over": 1.0}.get(endpoint, self.penalty)
+        offset = 0.0 if endpoint == "over" else 1.0
+        return RidgeSystem(
+            self.tables(nodes), bulk, self.samples_per_feature, jnp.asarray(penalty), jnp.asarray(offset)
+        )
+
+    def _ridge_limit(self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint) -> ReadoutLimit:
+        system = self.system(bulk, nodes, endpoint)
+        result = system.solve()
+        if not isinstance(self.target, AbstractLabelTarget):
+            return result
+        law = field_law(system.tables.groups, result.readout)
+        wrong = classification_error(self._channel(1), self._projection(system.tables), law)
+        errors = result.errors | {"classification_error": system.tables.latent.weights @ wrong}
+        return result._replace(errors=errors)
+
+    def _channel(self, level: int) -> Channel:
+        return Channel(self.target, self.orthogonal, self.loss.shift_invariant, RESOLUTIONS[level])
+
+    def _projection(self, tables: Tables) -> Float[Array, " nodes"]:
+        """E[z | kappa] at the latent's nodes."""
+        return tables.latent.nodes @ jnp.asarray(self.alignment)
+
+    def _two_halves(self, bulk: AbstractBulk, nodes: int, level: int) -> TwoHalves:
+        tables = self.tables(nodes)
+        weights = _weight_half(bulk, self.penalty)
+        first = jax.lax.stop_gradient(self._first_state(tables, bulk))
+        return TwoHalves(
+            tables,
+            self._channel(level),
+            self._projection(tables),
+            self.loss,
+            weights,
+            self.samples_per_feature,
+            first,
+        )
+
+    def _first_state(self, tables: Tables, bulk: AbstractBulk) -> State:
+        """The readout of square loss with a ridge about as strong."""
+        absolute, square = as_penalty(self.penalty).strengths()
+        strength = jnp.maximum(absolute + square, _START_PENALTY)
+        ridge = RidgeSystem(tables, bulk, self.samples_per_feature, strength, jnp.asarray(1.0)).solve()
+        return State(Responses(ridge.bulk_response, ridge.response), ridge.readout)
+
+
+_START_PENALTY = 0.05
+"""Weaker ridges start the iteration from responses too large to come back from quickly."""
+
+
+def is_linear(loss: AbstractLoss, penalty: Any) -> bool:
+    """Square loss with a ridge: the readout is linear in the labels."""
+    return isinstance(loss, Square) and not isinstance(penalty, AbstractPenalty)
+
+
+def latent_count(loss: AbstractLoss, penalty: Any, spikes: int, refinement: int) -> int:
+    """Nodes per latent direction after some refinements; two are the most."""
+    if is_linear(loss, penalty):
+        return refined_count(spikes, refinement)
+    return _LATENT_COUNTS[min(spikes, 2)][min(refinement, 2)]
+
+
+def points_at_once(loss: AbstractLoss, penalty: Any, spikes: int, nodes: int) -> int:
+    """How many points of a study are solved side by side, for their arrays to stay in the cache."""
+    if is_linear(loss, penalty):
+        return 1024
+    resolution = RESOLUTIONS[_level(spikes, nodes)]
+    labels = 2 if loss.takes_labels else resolution.labels
+    return max(1, min(256, _ELEMENTS // (nodes**spikes * labels * resolution.fields)))
+
+
+def _level(spikes: int, nodes: int) -> int:
+    return 1 + _LATENT_COUNTS[min(spikes, 2)].index(nodes)
+
+
+def _weight_half(bulk: AbstractBulk, penalty: Any) -> AbstractWeightHalf:
+    if not isinstance(penalty, AbstractPenalty):
+        return RidgeWeights(bulk, jnp.asarray(penalty))
+    assert isinstance(bulk, AbstractDecoupledBulk)
+    return SeparableWeights(bulk, penalty)
+
+
+def _without_penalty(status):
+    """At zero penalty a failure means that there is no finite minimiser."""
+    failed = (status == Status.STEP_LIMIT) | (status == Status.NOT_FINITE)
+    return jnp.where(failed, jnp.asarray(int(Status.SEPARABLE)), status)
