@@ -22,6 +22,7 @@ _HOMES = {
     "use_float64": "limitlaw.core.precision:use_float64",
     "models": "limitlaw.models",
     "activations": "limitlaw.vocabulary.activations",
+    "covariances": "limitlaw.vocabulary.covariances",
     "losses": "limitlaw.vocabulary.losses",
     "penalties": "limitlaw.vocabulary.penalties",
     "targets": "limitlaw.vocabulary.targets",
@@ -35,6 +36,7 @@ __all__ = [
     "activations",
     "check_model",
     "compare",
+    "covariances",
     "errors",
     "load",
     "losses",
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     from limitlaw.core import errors
     from limitlaw.core.precision import use_float64
     from limitlaw.studies import Study, load, save
-    from limitlaw.vocabulary import activations, losses, penalties, targets
+    from limitlaw.vocabulary import activations, covariances, losses, penalties, targets
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquival
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
+from limitlaw.vocabulary.covariances import Covariance
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -37,7 +38,9 @@ class RandomFeatures(AbstractSpikedEquivalent):
         bulk_variance: c, squared norm of a row, shape () or (groups,).
         fraction: share of the neurons in each group; None for equal shares.
         shift: bias t, shape () or (groups,).
-        rows: "spherical" or "gaussian".
+        rows: "spherical", "gaussian" or "orthogonal".
+        loss: of a sample; square by default.
+        covariance: of the rows, as in `SpikedRandomFeatures`.
 
     Raises:
         InvalidInput: as `SpikedRandomFeatures`.
@@ -51,8 +54,9 @@ class RandomFeatures(AbstractSpikedEquivalent):
     bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
     fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
-    rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
+    rows: Literal["spherical", "gaussian", "orthogonal"] = eqx.field(static=True, default="spherical")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
+    covariance: Covariance | None = None
 
     reference: ClassVar[Reference] = Reference(
         authors=("Mei", "Montanari"),
@@ -95,6 +99,7 @@ class RandomFeatures(AbstractSpikedEquivalent):
             shift=self.shift,
             rows=self.rows,
             loss=self.loss,
+            covariance=self.covariance,
         )
 
     def controls(self) -> tuple[Any, Any, Any]:

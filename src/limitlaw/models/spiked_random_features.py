@@ -23,11 +23,14 @@ from limitlaw.models._groups import activation_field, activations_of, fractions_
 from limitlaw.models._readout_problem import ReadoutProblem
 from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.simulation.instances import FeatureInstance
-from limitlaw.simulation.rows import draw_spiked_features
+from limitlaw.simulation.rows import ROWS, RowLaw, draw_spiked_features
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
+from limitlaw.theory.bulks import AbstractDecoupledBulk
 from limitlaw.theory.conditional_features import FirstLayer
-from limitlaw.theory.isotropic_bulk import IsotropicBulk
+from limitlaw.theory.independent_bulk import IndependentBulk, RowSpectrum
+from limitlaw.theory.orthogonal_bulk import OrthogonalBulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.covariances import Covariance
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -57,7 +60,8 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
 
     Inputs x are N(0, 1_d). Neuron i of group k has w_i = sum_b u_kb v_b + b_i with orthonormal v_b and
     independent isotropic rows b_i, |b_i|^2 = c_k (`rows="spherical"`) or b_i ~ N(0, c_k 1_d / d)
-    (`rows="gaussian"`; the two differ at leading order wherever dc0/dc matters). The network is
+    (`rows="gaussian"`; the two differ at leading order wherever dc0/dc matters), or orthogonal rows of
+    squared norm c_k (`rows="orthogonal"`). The network is
     f(x) = p^(-1/2) sum_i a_i sigma_k(w_i . x + t_k); its readout a minimises
     sum_mu (y_mu - f(x_mu))^2 + penalty |a|^2 over n samples; labels follow `target` at z = w* . x, |w*| = 1.
     `test_error` is E (y - f)^2 on a fresh sample, label noise included; `train_error` the same mean over the
@@ -77,7 +81,9 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         bulk_variance: c, shape () or (groups,).
         fraction: share of the neurons in each group; None for equal shares.
         shift: bias t, shape () or (groups,).
-        rows: "spherical" or "gaussian".
+        rows: "spherical", "gaussian" or "orthogonal" (p <= d).
+        loss: of a sample; square by default.
+        covariance: of the bulk rows in units of their mean variance; None for isotropic ones.
 
     Raises:
         InvalidInput: a ratio is not positive, fractions do not sum to one, |alignment| > 1, shapes disagree.
@@ -93,8 +99,9 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
     bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
     fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
-    rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
+    rows: Literal["spherical", "gaussian", "orthogonal"] = eqx.field(static=True, default="spherical")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
+    covariance: Covariance | None = None
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.REPLICA
@@ -123,10 +130,26 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         if self.fraction is not None:
             require_fractions(owner, "fraction", self.fraction, groups)
         self._check_alignment()
-        if self.rows not in ("spherical", "gaussian"):
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        owner, meaning = type(self).__name__, "the law of the bulk rows"
+        if self.rows not in ROWS:
+            raise InvalidInput(owner, "rows", f"one of {', '.join(ROWS)}", repr(self.rows), meaning)
+        if self.covariance is not None:
+            spikes = self.covariance.spike_eigenvalue.shape
+            if spikes not in ((), (self.spike_count,)):
+                allowed = f"with one spike eigenvalue, or one for each of {self.spike_count} spikes"
+                raise InvalidInput(owner, "covariance", allowed, f"shape {spikes}")
+        if self.rows != "orthogonal":
+            return
+        if self.covariance is not None:
+            raise InvalidInput(owner, "covariance", "None for orthogonal rows", self.covariance.label)
+        if not is_traced(self.width_per_dim) and self.width_per_dim > 1:
             raise InvalidInput(
-                owner, "rows", '"spherical" or "gaussian"', repr(self.rows), "the law of the bulk rows"
-            )
+                owner, "width_per_dim", "at most 1 for orthogonal rows", self.width_per_dim,
+                self.meanings["width_per_dim"],
+            )  # fmt: skip
 
     def _check_alignment(self) -> None:
         owner, meaning = type(self).__name__, self.meanings["alignment"]
@@ -184,17 +207,31 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
             self.loss,
         )
 
-    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
-        groups = self.groups
-        inverse_width = 0.0 if dim is None else 1.0 / (jnp.asarray(self.width_per_dim) * dim)
-        return IsotropicBulk(
-            jnp.asarray(fractions_of(self.fraction, groups)),
-            per_group(self.bulk_variance, groups),
-            jnp.asarray(self.width_per_dim),
-            jnp.asarray(inverse_width),
-            spikes=self.spike_count,
+    def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:
+        groups, width = self.groups, jnp.asarray(self.width_per_dim)
+        inverse_width = jnp.asarray(0.0) if dim is None else 1.0 / (width * dim)
+        fractions = jnp.asarray(fractions_of(self.fraction, groups))
+        variances = per_group(self.bulk_variance, groups)
+        if self.rows == "orthogonal":
+            return OrthogonalBulk(fractions, variances, width, inverse_width, spikes=self.spike_count)
+        return IndependentBulk(
+            fractions,
+            variances,
+            self._row_spectrum(),
+            width,
+            inverse_width,
             fluctuating_norms=self.rows == "gaussian",
         )
+
+    def _row_spectrum(self) -> RowSpectrum:
+        spikes, one = self.spike_count, jnp.ones(1)
+        if self.covariance is None:
+            return RowSpectrum(one, one, one, jnp.ones(spikes))
+        covariance = self.covariance
+        shares = jnp.asarray(covariance.shares)
+        teacher = shares if covariance.teacher_shares is None else jnp.asarray(covariance.teacher_shares)
+        along = jnp.broadcast_to(jnp.asarray(covariance.spike_eigenvalue), (spikes,))
+        return RowSpectrum(jnp.asarray(covariance.eigenvalues), shares, teacher, along)
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         dim = require_dim(type(self).__name__, dim)
@@ -208,7 +245,7 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
         rows = problem.first_layer
         return draw_spiked_features(
             key, sizes.dim, sizes.groups, rows.strengths, rows.variances, rows.shifts, problem.alignment,
-            rows.activations, self.target, gaussian=self.rows == "gaussian",
+            rows.activations, self.target, RowLaw(self.rows, self.covariance),
         )  # fmt: skip
 
 
@@ -231,5 +268,5 @@ class AbstractSpikedEquivalent(AbstractRidgeFeatures):
     def problem(self) -> ReadoutProblem:
         return self.spiked().problem()
 
-    def bulk_rows(self, dim: Any, dense: bool) -> IsotropicBulk:
+    def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:
         return self.spiked().bulk_rows(dim, dense)

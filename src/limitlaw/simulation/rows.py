@@ -1,14 +1,19 @@
-"""First layers drawn at random: isotropic rows and planted spikes."""
+"""First layers drawn at random: bulk rows and planted spikes."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.vocabulary.activation import AbstractActivation
+from limitlaw.vocabulary.covariances import Covariance
 from limitlaw.vocabulary.targets import AbstractTarget
+
+ROWS = ("spherical", "gaussian", "orthogonal")
 
 
 def spherical_rows(key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "count dim"]:
@@ -22,6 +27,57 @@ def gaussian_rows(key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "coun
     return jax.random.normal(key, (count, dim)) / jnp.sqrt(dim)
 
 
+def orthogonal_rows(key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "count dim"]:
+    """Orthonormal rows, Haar distributed.
+
+    Raises:
+        InvalidInput: there are more rows than dimensions.
+    """
+    if count > dim:
+        raise InvalidInput("simulate", "dim", f"at least {count} for {count} orthogonal rows", dim)
+    basis, triangle = jnp.linalg.qr(jax.random.normal(key, (dim, count)))
+    return (basis * jnp.sign(jnp.diagonal(triangle))).T
+
+
+class RowLaw(NamedTuple):
+    """How bulk rows of mean squared norm one are drawn: one of `ROWS`, and a covariance or None."""
+
+    rows: str
+    covariance: Covariance | None
+
+    def draw(self, key: PRNGKeyArray, count: int, dim: int, spikes: int) -> Float[Array, "count dim"]:
+        """Rows whose first `spikes` coordinates lie along the spikes."""
+        if self.rows == "orthogonal":
+            return orthogonal_rows(key, count, dim)
+        if self.covariance is None:
+            return (gaussian_rows if self.rows == "gaussian" else spherical_rows)(key, count, dim)
+        rows = gaussian_rows(key, count, dim) * jnp.sqrt(self._spectrum(self.covariance, dim, spikes))
+        return rows if self.rows == "gaussian" else rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
+
+    def _spectrum(self, covariance: Covariance, dim: int, spikes: int) -> Float[Array, " dim"]:
+        along = jnp.broadcast_to(jnp.asarray(covariance.spike_eigenvalue), (spikes,))
+        sectors = _sectors(jnp.asarray(covariance.shares), dim - spikes)
+        return jnp.concatenate([along, jnp.asarray(covariance.eigenvalues)[sectors]])
+
+    def orthogonal_teacher(self, dim: int, spikes: int) -> Float[Array, " dim"]:
+        """Unit direction of the teacher outside the spikes, even within each eigenspace."""
+        if self.covariance is None:
+            return jnp.eye(dim)[spikes]
+        shares, given = jnp.asarray(self.covariance.shares), self.covariance.teacher_shares
+        sectors = _sectors(shares, dim - spikes)
+        within = (shares if given is None else jnp.asarray(given)) / jnp.bincount(
+            sectors, length=shares.shape[0]
+        )
+        direction = jnp.concatenate([jnp.zeros(spikes), jnp.sqrt(within[sectors])])
+        return direction / jnp.linalg.norm(direction)
+
+
+def _sectors(shares: Float[Array, " sectors"], count: int) -> Int[Array, " count"]:
+    """Eigenspace of each coordinate, by the shares to the nearest coordinate."""
+    ends = jnp.cumsum(shares)[:-1]
+    return jnp.searchsorted(ends, (jnp.arange(count) + 0.5) / count)
+
+
 def draw_spiked_features(
     key: PRNGKeyArray,
     dim: int,
@@ -32,9 +88,9 @@ def draw_spiked_features(
     alignment: Float[Array, " spikes"],
     activations: tuple[AbstractActivation, ...],
     target: AbstractTarget,
-    gaussian: bool,
+    law: RowLaw,
 ) -> FeatureInstance:
-    """Exact spiked random features, rotated so that spikes and teacher lie along the first axes.
+    """Exact spiked random features, rotated so that spikes and teacher lie along coordinate axes.
 
     Bulk rows are not made orthogonal to the spikes.
 
@@ -44,14 +100,12 @@ def draw_spiked_features(
     spikes = strengths.shape[1]
     if dim <= spikes:
         raise InvalidInput("simulate", "dim", f"more than the {spikes} spikes", dim, "the input dimension d")
-    axes = jnp.eye(dim, spikes + 1)
+    axes = jnp.eye(dim, spikes)
     rest = jnp.sqrt(jnp.maximum(1 - jnp.sum(alignment**2), 0.0))
-    teacher = axes @ jnp.append(alignment, rest)
-    rows = (gaussian_rows if gaussian else spherical_rows)(named(key, "rows"), sum(groups), dim)
+    teacher = axes @ alignment + rest * law.orthogonal_teacher(dim, spikes)
+    rows = law.draw(named(key, "rows"), sum(groups), dim, spikes)
     sizes = jnp.asarray(groups)
     deviation = jnp.repeat(jnp.sqrt(variances), sizes, total_repeat_length=sum(groups))
-    spiked = jnp.repeat(strengths, sizes, axis=0, total_repeat_length=sum(groups)) @ axes[:, :spikes].T
+    spiked = jnp.repeat(strengths, sizes, axis=0, total_repeat_length=sum(groups)) @ axes.T
     weights = rows * deviation[:, None] + spiked
-    return FeatureInstance(
-        weights, teacher, axes[:, :spikes], strengths, variances, shifts, activations, target, groups
-    )
+    return FeatureInstance(weights, teacher, axes, strengths, variances, shifts, activations, target, groups)

@@ -125,7 +125,7 @@ def _all_breaks(loss: AbstractLoss, label, variance):
     variance = variance[:, None]
     parts = [loss.breaks(label, variance), loss.breaks(label, jnp.zeros_like(variance))]
     if loss.takes_labels:
-        # The sign changes where the field is zero, and where the trained prediction z = omega - V l'(y, z) is.
+        # Signs change where the field is zero, and where the trained prediction z = omega - V l'(y, z) is.
         jumps = jnp.broadcast_arrays(0 * label, variance * loss.slope(label, 0 * label))
         parts.append(jnp.stack(jumps, axis=-1))
     return jnp.concatenate(parts, axis=-1)

@@ -1,0 +1,62 @@
+"""Covariances: how the power of random rows is spread over the input directions."""
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import is_traced, number
+
+__all__ = ["Covariance"]
+
+
+class Covariance(eqx.Module):
+    """A covariance with finitely many eigenvalues, in units of its mean eigenvalue.
+
+    Attributes:
+        eigenvalues: positive, of mean one over `shares`.
+        shares: fraction of the input directions with each eigenvalue.
+        teacher_shares: squared norm of the teacher's part outside the spikes within each eigenspace; None for
+            a teacher in general position, which has `shares`.
+        spike_eigenvalue: variance of the rows along each spike direction (an eigenvector), a number or one
+            for each.
+
+    Raises:
+        InvalidInput: shapes disagree, an entry is not positive, shares do not sum to one, or the mean is
+            not one.
+    """
+
+    eigenvalues: Float[Array, " sectors"] = eqx.field(converter=number)
+    shares: Float[Array, " sectors"] = eqx.field(converter=number)
+    teacher_shares: Float[Array, " sectors"] | None = eqx.field(converter=number, default=None)
+    spike_eigenvalue: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
+
+    def __check_init__(self) -> None:
+        _require("eigenvalues", self.eigenvalues, self.eigenvalues.shape)
+        _require("shares", self.shares, self.eigenvalues.shape, total=True)
+        if self.teacher_shares is not None:
+            _require("teacher_shares", self.teacher_shares, self.eigenvalues.shape, total=True, zero=True)
+        _require("spike_eigenvalue", self.spike_eigenvalue, self.spike_eigenvalue.shape)
+        if is_traced(self.eigenvalues) or is_traced(self.shares):
+            return
+        mean = float(np.sum(np.asarray(self.eigenvalues) * np.asarray(self.shares)))
+        if abs(mean - 1) > 1e-9:
+            raise InvalidInput("Covariance", "eigenvalues", "of mean one over `shares`", f"mean {mean:g}")
+
+    @property
+    def label(self) -> str:
+        """Short name for legends."""
+        if is_traced(self.eigenvalues):
+            return "covariance"
+        return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+
+
+def _require(field: str, value, shape: tuple[int, ...], total: bool = False, zero: bool = False) -> None:
+    if value.shape != shape or (field == "eigenvalues" and value.ndim != 1):
+        raise InvalidInput("Covariance", field, f"a vector of shape {shape}", f"shape {value.shape}")
+    if is_traced(value) or not isinstance(value, np.ndarray):
+        return
+    if not np.all(np.isfinite(value)) or np.any(value < 0) or (not zero and np.any(value == 0)):
+        raise InvalidInput("Covariance", field, "zero or more" if zero else "positive and finite", value)
+    if total and abs(np.sum(value) - 1) > 1e-9:
+        raise InvalidInput("Covariance", field, "a vector that sums to one", value)
