@@ -11,7 +11,7 @@ import limitlaw as ll
 from limitlaw.core.keys import named
 from limitlaw.simulation.instances import data_block
 from limitlaw.simulation.overlaps import overlaps
-from limitlaw.simulation.ridge import streamed_test_error
+from limitlaw.simulation.testing import streamed_test_error
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -266,7 +266,7 @@ class Loss(AbstractLoss):
         return kink * label if self.labelled else label - kink
 
     def _flat(self, kink: float, label, variance):
-        """Fields between which the proximal point sits on the kink; they agree where the slope is continuous."""
+        """Fields between which the proximal point sits on the kink; equal where the slope is continuous."""
         point = self._at(kink, label)
         step = _BESIDE * (1 + jnp.abs(point))
         return tuple(point + variance * self.slope(label, point + side * step) for side in (-1.0, 1.0))
