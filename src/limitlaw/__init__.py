@@ -13,6 +13,7 @@ _HOMES = {
     "solve": "limitlaw._solve:solve",
     "simulate": "limitlaw._simulate:simulate",
     "spectrum": "limitlaw._spectrum:spectrum",
+    "bounds": "limitlaw._bounds:bounds",
     "optimise": "limitlaw._optimise:optimise",
     "compare": "limitlaw._compare:compare",
     "Study": "limitlaw.studies:Study",
@@ -34,6 +35,7 @@ __all__ = [
     "Study",
     "__version__",
     "activations",
+    "bounds",
     "check_model",
     "compare",
     "covariances",
@@ -54,6 +56,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from limitlaw import models, plots
+    from limitlaw._bounds import bounds
     from limitlaw._compare import compare
     from limitlaw._optimise import optimise
     from limitlaw._simulate import simulate

@@ -28,8 +28,11 @@ AXES = {
 """Axes of order parameters, after the axes of the study."""
 
 MEANINGS = {
-    "test_error": "E (y - f)^2 on a fresh sample, label noise included",
-    "train_error": "mean of (y - f)^2 over the training set, without penalty",
+    "test_error": "E (y - f)^2 on a fresh sample, label noise included; P(y f < 0) for a loss of labels",
+    "train_error": "the same mean over the training set, without penalty",
+    "test_loss": "E loss(y, f) on a fresh sample",
+    "train_loss": "mean loss over the training set, without penalty",
+    "classification_error": "P(y f < 0) on a fresh sample",
     "mean": "p^(-1/2) times the sum of the readout over the group",
     "spike_overlap": "p^(-1/2) a_k . B_k v_b",
     "teacher_overlap": "p^(-1/2) a_k . B_k w_perp",

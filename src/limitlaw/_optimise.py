@@ -24,8 +24,11 @@ POSITIVE = (
 )
 """Fields searched by their logarithm."""
 
+SHARES = ("fraction", "readout_fraction")
+"""Fields searched by a softmax."""
+
 REACH = 12.0
-"""Positive fields stay within a factor e^12 of where they start, an alignment within tanh(12) of one."""
+"""How far each free variable may go from where it starts: a factor e^12 in a positive field."""
 
 
 class Optimum(NamedTuple):
@@ -57,9 +60,12 @@ def optimise(
     Args:
         model: where the search starts; its other fields stay. Not needed when `over` is a function.
         minimise: name of an observable.
-        over: names of scalar or vector fields (positive ones are searched by their logarithm, alignments by
-            artanh, others as they are); or a function from an unconstrained vector to a model, so that a
-            constraint such as a fixed budget of samples is one line.
+        over: names of scalar or vector fields: ratios, `penalty`, `step_size` and `bulk_variance` are
+            searched by their logarithm; `fraction` and `readout_fraction` as the softmax of free numbers,
+            so that they stay shares that sum to one (None starts from equal ones); `alignment` inside the
+            unit ball, by the artanh of its norm; all others as they are. Or a function from an
+            unconstrained vector to a model, so that a constraint such as a fixed budget of samples is one
+            line.
         start: initial vector, when `over` is a function.
         dim: as in `solve`.
         steps: iterations allowed.
@@ -80,9 +86,10 @@ def optimise(
         else:
             build, first, bounds = _fields(model, over)
         path: list[np.ndarray] = []
-        objective = _objective(build, minimise, dim, path)
+        beginning = _concrete(build(jnp.asarray(first)))
+        objective = _objective(build, minimise, dim, path, beginning)
         if not np.isfinite(objective(first)[0]):
-            raise NotConverged(f"optimise: the theory has no finite {minimise} at the start")
+            _refuse_start(beginning, minimise, dim)
         found = minimize(
             objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=_options(steps)
         )
@@ -96,16 +103,28 @@ def _options(steps: int) -> dict[str, Any]:
     return {"maxiter": steps, "ftol": 1e-13, "gtol": 1e-8}
 
 
-def _objective(build, minimise: str, dim: int | None, path: list[np.ndarray]):
+def _refuse_start(beginning: AbstractSolvable, minimise: str, dim: int | None) -> None:
     from limitlaw._solve import solve
 
-    @jax.jit
+    solve(beginning, dim)  # says in its own words what does not converge
+    raise NotConverged(f"optimise: the theory has no finite {minimise} at the start")
+
+
+def _objective(build, minimise: str, dim: int | None, path: list[np.ndarray], beginning: AbstractSolvable):
+    """Value and slope at a vector; a quadrature that does not resolve the point is refined, as in `solve`."""
+    from limitlaw._solve import REFINEMENTS, traced_limit
+
+    @functools.partial(jax.jit, static_argnums=1)
     @jax.value_and_grad
-    def value(vector):
-        return solve(build(vector), dim)[minimise]
+    def value(vector, nodes):
+        return traced_limit(build(vector), dim, nodes)[minimise]
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        error, slope = value(jnp.asarray(vector))
+        error, slope = np.nan, vector
+        for refinement in range(1, REFINEMENTS + 1):
+            error, slope = value(jnp.asarray(vector), beginning.plan(refinement).nodes)
+            if np.isfinite(error):
+                break
         path.append(np.append(vector, float(error)))
         if not np.isfinite(error):
             # The line search shortens its step; the path keeps the failure.
@@ -142,20 +161,37 @@ def _fields(model: Any, names: Sequence[str]):
     return build, first, bounds
 
 
-def _to_free(model: AbstractSolvable, name: str):
-    known = [f.name for f in dataclasses.fields(model) if isinstance(getattr(model, f.name), np.ndarray)]
+def _start_of(model: Any, name: str) -> np.ndarray:
+    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
+    known = [n for n, value in values.items() if n in SHARES or isinstance(value, np.ndarray)]
     if name not in known:
         raise UnknownName("field to optimise over", name, known)
-    value = getattr(model, name)
+    if values[name] is None:
+        return np.asarray(model.bulk_rows(None, False).fractions)  # equal shares
+    return values[name]
+
+
+def _to_free(model: AbstractSolvable, name: str):
+    value = _start_of(model, name)
+    if name in SHARES:
+        return np.log(value), jax.nn.softmax, REACH
     if name in POSITIVE:
         if not np.all((value > 0) & np.isfinite(value)):
             raise InvalidInput("optimise", name, "positive and finite where the search starts", value)
         return np.log(value), jnp.exp, REACH
-    if name == "alignment" and value.ndim == 0:
-        if not abs(value) < 1:
-            raise InvalidInput("optimise", name, "inside (-1, 1) where the search starts", value)
-        return np.arctanh(value), jnp.tanh, REACH
+    if name == "alignment":
+        norm = np.linalg.norm(value)
+        if not norm < 1:
+            raise InvalidInput("optimise", name, "of norm below 1 where the search starts", value)
+        return value * (np.arctanh(norm) / norm if norm > 0 else 1.0), _into_ball, REACH
     return value, lambda free: free, None
+
+
+def _into_ball(free: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The vector of the same direction whose norm is the tanh; the identity near zero."""
+    square = jnp.sum(free**2)
+    norm = jnp.sqrt(jnp.where(square > 0, square, 1.0))
+    return free * jnp.where(square > 0, jnp.tanh(norm) / norm, 1.0)
 
 
 def _bounds(free: np.ndarray, reach: float | None) -> list[tuple[float | None, float | None]]:

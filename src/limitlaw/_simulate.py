@@ -1,6 +1,7 @@
 """`simulate`: the same statement at finite size, many independent replicas."""
 
 import functools
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
@@ -12,7 +13,8 @@ from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import replica_key
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Measurements
-from limitlaw.models.base import AbstractSimulable
+from limitlaw.models.base import AbstractSimulable, AbstractSpectral
+from limitlaw.simulation.spectrum import eigenvalues_and_overlaps
 
 Cell = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
@@ -24,6 +26,7 @@ def simulate(
     seed: int = 0,
     test_samples: int | None = None,
     executor: Executor | None = None,
+    spectrum: bool = False,
 ) -> Measurements:
     """Draw, train and measure a model at finite size.
 
@@ -37,26 +40,38 @@ def simulate(
         seed: one integer; replicas and draws get named keys below it.
         test_samples: size of the test set, by default max(2 d, 4000).
         executor: runs replicas side by side; by default one after the other.
+        spectrum: also diagonalise each replica's features over its training set. The measurements then
+            carry `eigenvalues` of Phi' Phi / p, ascending, and `eigenvector_overlaps`, squared, with the
+            planted directions that `ll.spectrum(model).directions` names; nothing else changes.
 
     Returns:
         Observables and order parameters by the theory's names, with a leading replica axis.
 
     Raises:
-        InvalidInput: a size is not a positive integer or leaves a group empty.
+        InvalidInput: a size is not a positive integer or leaves a group empty; or a model without a
+            spectral law is asked for its spectrum.
     """
     require_simulable(model)
+    if spectrum and not isinstance(model, AbstractSpectral):
+        raise InvalidInput("simulate", "spectrum", "False: the model has no spectral law", spectrum)
     require_counts(replicas, seed, test_samples)
     sizes = model.sizes(dim, test_samples)
     arguments = [(model, dim, seed, replica, test_samples) for replica in range(replicas)]
-    if executor is None:
-        cells = [run_cell(*one) for one in arguments]
-    else:
-        cells = [future.result() for future in [executor.submit(run_cell, *one) for one in arguments]]
+    cells = _each(run_cell, arguments, executor)
     observables, order_parameters = (
         {name: np.stack([cell[which][name] for cell in cells]) for name in cells[0][which]}
         for which in (0, 1)
     )
+    if spectrum:
+        drawn = _each(run_spectrum, arguments, executor)
+        order_parameters |= {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     return Measurements(observables, order_parameters, sizes.dim, seed, replicas)
+
+
+def _each(function: Callable[..., Any], arguments: list[tuple], executor: Executor | None) -> list[Any]:
+    if executor is None:
+        return [function(*one) for one in arguments]
+    return [future.result() for future in [executor.submit(function, *one) for one in arguments]]
 
 
 def run_cell(
@@ -68,6 +83,23 @@ def run_cell(
         sizes = model.sizes(dim, test_samples)
         key = replica_key(seed, fingerprint(model), replica)
         return jax.tree.map(np.asarray, _compiled(leaves, sizes, key, structure=structure))
+
+
+def run_spectrum(
+    model: Any, dim: int | None, seed: int, replica: int, test_samples: int | None = None
+) -> dict[str, np.ndarray]:
+    """Eigenvalues and overlaps of the same replica's features over the same training set."""
+    with double_precision():
+        leaves, structure = jax.tree.flatten(model)
+        key = replica_key(seed, fingerprint(model), replica)
+        return eigenvalues_and_overlaps(
+            _compiled_matrix(leaves, model.sizes(dim, test_samples), key, structure=structure)
+        )
+
+
+@functools.partial(jax.jit, static_argnames=("structure",))
+def _compiled_matrix(leaves: list, sizes: Any, key: Any, *, structure: Any) -> Any:
+    return jax.tree.unflatten(structure, leaves).matrix(sizes, key)
 
 
 @functools.partial(jax.jit, static_argnames=("structure",))

@@ -48,7 +48,7 @@ def solve(
     _require_solvable(model)
     _require_dim(dim)
     if any_traced(model):
-        return _keep(_nan_unless_trusted(model.limit(model.plan(), dim)), quantities)
+        return _keep(traced_limit(model, dim), quantities)
     solution = jax.tree.map(lambda leaf: leaf[0], solve_batch([model], dim, quantities))
     if throw and not Status(int(solution.convergence.status)).trusted:
         residual = float(solution.convergence.residual)
@@ -56,6 +56,19 @@ def solve(
             f"{type(model).__name__}: {solution.convergence.sentence} (residual {residual:.1e})"
         )
     return solution
+
+
+def traced_limit(model: AbstractSolvable, dim: int | None, nodes: int | None = None) -> Solution:
+    """The limit inside a transformation, NaN where it is not to be trusted.
+
+    Args:
+        model: with traced fields.
+        dim: as in `solve`.
+        nodes: quadrature nodes per latent direction, chosen outside; by default the model's own choice.
+    """
+    plan = model.plan()
+    plan = plan if nodes is None else plan._replace(nodes=nodes)
+    return _nan_unless_trusted(model.limit(plan, dim))
 
 
 def solve_batch(
@@ -69,7 +82,11 @@ def solve_batch(
 
     Returns:
         A solution whose arrays have a leading axis over `models`.
+
+    Raises:
+        InvalidInput: `dim` is no positive integer.
     """
+    _require_dim(dim)
     results: dict[int, Solution] = {}
     pending = list(range(len(models)))
     # Inside somebody's trace a model without traced fields is still solved here and now.
@@ -199,5 +216,7 @@ def _require_solvable(model: Any) -> None:
 
 
 def _require_dim(dim: Any) -> None:
-    if dim is not None and not (isinstance(dim, (int, np.integer)) and dim > 0):
+    if dim is None:
+        return
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool) or dim < 1:
         raise InvalidInput("solve", "dim", "a positive integer or None", repr(dim), "the input dimension d")

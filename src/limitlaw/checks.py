@@ -142,14 +142,14 @@ def _difference_gap(error: Any, fields: dict[str, np.ndarray], name: str, index:
 
 
 def _vmap(model: Any) -> CheckEntry:
-    penalties = np.array([0.5, 1.0, 2.0]) * float(model.penalty)
+    ratios = np.array([0.9, 1.0, 1.2]) * float(model.samples_per_dim)
 
-    def error(penalty: Any) -> Any:
-        return solve(dataclasses.replace(model, penalty=penalty))["test_error"]
+    def error(samples: Any) -> Any:
+        return solve(dataclasses.replace(model, samples_per_dim=samples))["test_error"]
 
     with double_precision():
-        batch = np.asarray(jax.vmap(error)(jnp.asarray(penalties)))
-    loop = np.array([error(penalty) for penalty in penalties])
+        batch = np.asarray(jax.vmap(error)(jnp.asarray(ratios)))
+    loop = np.array([error(samples) for samples in ratios])
     gap = float(np.max(np.abs(batch - loop)))
     return CheckEntry("vmap = loop", gap < 1e-9, f"{gap:.1e}")
 

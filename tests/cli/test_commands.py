@@ -1,5 +1,6 @@
 """The command line in its own process: what it prints, what it refuses, what it imports."""
 
+import os
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ import pytest
 HEAVY = ("jax", "xarray", "matplotlib", "scipy")
 
 
-def limitlaw(*arguments, cwd=None):
+def limitlaw(*arguments, cwd=None, env=None):
     return subprocess.run(
-        [sys.executable, "-m", "limitlaw", *arguments], capture_output=True, text=True, cwd=cwd
+        [sys.executable, "-m", "limitlaw", *arguments], capture_output=True, text=True, cwd=cwd, env=env
     )
 
 
@@ -66,7 +67,11 @@ def test_help_and_mistakes_import_nothing_heavy(arguments, code, sentence):
         (["solve", "giant-step", "--set", "penalty=small"], 2, "GiantStep.penalty must be a number"),
         (["simulate", "giant-step", "--set", "penalty=1"], 2, "simulate.dim must be a positive integer"),
         (["solve", "giant-step", "-o", "/proc/nowhere/x.nc"], 1, "cannot write to /proc/nowhere"),
-        (["plot", "nothing.nc"], 1, "cannot read nothing.nc"),
+        (["plot", "nothing.nc"], 1, "cannot read nothing.nc: No such file or directory"),
+        (["plot", "nothing.nc", "-o", "c.xyz"], 2, "plot.output must be a file ending in .png, .pdf"),
+        (["plot", "nothing.nc", "-o", "/proc/nowhere/c.png"], 1, "cannot write to /proc/nowhere"),
+        (["solve", "giant-step", "--dim", "-3"], 2, "solve.dim must be a positive integer or None, got -3"),
+        (["solve", "giant-step", "--set", "activation=erf(x)"], 2, "activation.erf must be a number"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, code, sentence):
@@ -93,7 +98,12 @@ def test_solve_simulate_plot(tmp_path):
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     done = limitlaw("simulate", "giant-step", *study, "--dim", "40", "-o", "run", cwd=tmp_path)
     assert done.returncode == 1
-    assert "belongs to another study" in done.stderr
+    assert "belongs to another study: its axis samples_per_dim has 2 points, not 4" in done.stderr
+    done = limitlaw("solve", "giant-step", "--over", "penalty=0.1,1", "-o", "other.nc", cwd=tmp_path)
+    done = limitlaw("plot", "other.nc", "run", "-o", "none.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "must be over the theory's axes (penalty), got one over (samples_per_dim)" in done.stderr
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_solve_prints_a_table():
@@ -101,6 +111,16 @@ def test_solve_prints_a_table():
     assert done.returncode == 0, done.stderr
     assert "test_error" in done.stdout
     assert len(done.stdout.strip().splitlines()) == 3
+
+
+def test_one_point_is_a_column_and_a_lost_cache_is_no_matter(tmp_path):
+    (tmp_path / "file").write_text("")
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "file")}
+    done = limitlaw("simulate", "giant-step", "--dim", "20", "--replicas", "2", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [line.split()[0] for line in done.stdout.strip().splitlines()]
+    assert names[:2] == ["quantity", "test_error"]
+    assert "row_norm_overlap" in names
 
 
 def test_models_and_cite():

@@ -1,11 +1,17 @@
 """Every figure can be made; at a toy size here, so only that the parts meet is tested."""
 
+import errno
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import pytest
 
 import limitlaw as ll
 from limitlaw.core.catalogue import FIGURES
 from limitlaw.figures import make, make_figure
 from limitlaw.figures.panels import Scale
+from limitlaw.figures.pictures import require_picture, save_picture
 
 QUICK = ("one-step-strengths",)
 
@@ -27,3 +33,29 @@ def test_figure_has_picture_and_table(tmp_path, monkeypatch, name):
 def test_unknown_scale(tmp_path):
     with pytest.raises(ll.errors.UnknownName, match="closest: quick"):
         make_figure("one-step-samples", "quik", tmp_path)
+
+
+def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    figure, path = plt.figure(), tmp_path / "curve.pdf"
+    save_picture(figure, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ll.errors.StoreError, match=r"cannot write .*curve.pdf: No space left on device"):
+        save_picture(figure, path)
+    plt.close(figure)
+    assert path.read_bytes() == before
+    assert before.startswith(b"%PDF")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["curve.pdf"]
+
+
+def test_unknown_formats_and_folders_are_refused(tmp_path):
+    with pytest.raises(
+        ll.errors.InvalidInput, match=r"plot.output must be a file ending in .png, .*, got 'c.xyz'"
+    ):
+        require_picture("plot", Path("c.xyz"))
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(ll.errors.StoreError, match="is no regular file"):
+        require_picture("plot", tmp_path / "x.png")

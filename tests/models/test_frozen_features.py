@@ -132,6 +132,8 @@ def test_contract():
         ({"spike": np.eye(29)[0]}, "spike must be of shape"),
         ({"group": [0, 1]}, "group must be one label for each of the 30 rows"),
         ({"group": [0] * 29 + [2]}, "group must be labels 0, 1"),
+        ({"group": [0] * 29 + ["one"]}, "group must be integer labels"),
+        ({"group": [0.5] * 29 + [1.2]}, "group must be integer labels"),
         ({"penalty": -1.0}, "penalty must be zero or more"),
     ],
 )

@@ -49,6 +49,15 @@ def test_no_step_is_random_features():
     assert ll.solve(still)["test_error"] == pytest.approx(float(ll.solve(random)["test_error"]), abs=1e-12)
 
 
+def test_activations_known_to_be_odd_are():
+    """They are taken without a check, for speed."""
+    from limitlaw.models import giant_step
+
+    for kind in giant_step._ODD:
+        asked = A.Activation(kind())
+        dataclasses.replace(SINE, activation=asked)
+
+
 def test_equal_and_opposite_letters_are_one():
     letters = dataclasses.replace(SINE, readout=(1.0, -1.0, 1.0), readout_fraction=(0.2, 0.5, 0.3))
     assert ll.solve(letters)["test_error"] == pytest.approx(float(ll.solve(SINE)["test_error"]), abs=1e-9)
@@ -102,7 +111,11 @@ def test_contract():
         ({"step_size": -1.0}, "step_size must be zero or more"),
         ({"step_samples_per_dim": -0.5}, "step_samples_per_dim must be zero or more, or inf"),
         ({"samples_per_dim": np.inf}, "samples_per_dim must be positive and finite"),
-        ({"readout": (1.0, 2.0)}, "readout_fraction must be of shape"),
+        ({"activation": A.Tanh}, "got the class Tanh"),
+        ({"activation": A.Sum((A.Tanh(), A.Cos()))}, "must be odd"),
+        ({"readout": (1.0, 2.0), "readout_fraction": (1.0,)}, "readout_fraction must be of shape"),
+        ({"readout": "ab"}, "readout must be a number, got 'ab'"),
+        ({"readout": [1.0, 1j]}, "readout must be a number"),
         ({"readout": (1.0, 2.0), "readout_fraction": (0.5, 0.6)}, "sums to one"),
         ({"bulk": "exact"}, "bulk must be"),
     ],

@@ -1,5 +1,6 @@
 """Stores: atomic, resumable, jealous; a killed process loses nothing that was finished."""
 
+import dataclasses
 import errno
 import os
 import signal
@@ -22,7 +23,8 @@ A, T = ll.activations, ll.targets
 MODEL = ll.models.SpikedRandomFeatures(
     A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 1.0, 0.1, strength=1.0, alignment=0.5
 )
-STUDY = ll.Study(MODEL, over={"penalty": [0.1, 1.0, 10.0]})
+STUDY_OVER = {"penalty": [0.1, 1.0, 10.0]}
+STUDY = ll.Study(MODEL, over=STUDY_OVER)
 
 
 def count_computed(monkeypatch):
@@ -68,12 +70,26 @@ def test_partial_stores_can_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("study", "arguments", "sentence"),
     [
-        (ll.Study(MODEL, over={"penalty": [0.1, 1.0, 9.0]}), {}, "its study is"),
-        (ll.Study(MODEL, over={"penalty": [0.1, 1.0]}), {}, "its study is .*, axes is"),
         (
-            ll.Study(ll.models.RandomFeatures.example(), over={"penalty": [0.1, 1.0, 10.0]}),
+            ll.Study(MODEL, over={"penalty": [0.1, 1.0, 9.0]}),
             {},
-            "its study is",
+            "its axis penalty has the point 10.0, not 9.0;",
+        ),
+        (ll.Study(MODEL, over={"penalty": [0.1, 1.0]}), {}, "its axis penalty has 3 points, not 2;"),
+        (
+            ll.Study(MODEL, over={"strength": [0.1, 1.0]}),
+            {},
+            "its strength is 1, not .*penalty is varied, not 0.1;",
+        ),
+        (
+            ll.Study(dataclasses.replace(MODEL, target=T.SingleIndex(A.Tanh())), over=STUDY_OVER),
+            {},
+            "its target is sin, not tanh;",
+        ),
+        (
+            ll.Study(ll.models.RandomFeatures.example(), over=STUDY_OVER),
+            {},
+            "its model is SpikedRandomFeatures, not RandomFeatures;",
         ),
         (STUDY, {"dim": 40}, "its dim is 30, not 40"),
         (STUDY, {"seed": 1}, "its seed is 0, not 1"),
@@ -86,6 +102,13 @@ def test_a_foreign_store_is_refused_and_untouched(tmp_path, study, arguments, se
     with pytest.raises(ll.errors.ForeignStore, match=f"belongs to another study: {sentence}"):
         study.simulate(**({"dim": 30, "store": tmp_path / "run"} | arguments))
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_functions_that_read_the_same_are_told_apart(tmp_path):
+    square, cube = (dataclasses.replace(MODEL, target=lambda z, k=k: z**k) for k in (2, 3))
+    ll.Study(square, over=STUDY_OVER).simulate(dim=30, store=tmp_path / "run")
+    with pytest.raises(ll.errors.ForeignStore, match="its fields read the same, and yet a function"):
+        ll.Study(cube, over=STUDY_OVER).simulate(dim=30, store=tmp_path / "run")
 
 
 def test_other_peoples_folders_are_refused(tmp_path):

@@ -1,5 +1,7 @@
 """Studies: grids, axes, comparison, thinning, agreement with the single verbs."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -101,6 +103,13 @@ def test_compare():
         ({"samples_per_dim": [1.0, -1.0]}, ll.errors.InvalidInput, "samples_per_dim must be positive"),
         ({"samples_per_dim": []}, ll.errors.InvalidInput, "at least one point"),
         ({"samples_per_dim": [1.0, 1.0]}, ll.errors.InvalidInput, "different points"),
+        ({"penalty": 0.1}, ll.errors.InvalidInput, "Study.penalty must be an axis: .*, got 0.1"),
+        ({"penalty": np.asarray(0.1)}, ll.errors.InvalidInput, "Study.penalty must be an axis"),
+        ({"target": "sin"}, ll.errors.InvalidInput, "Study.target must be an axis: .*, got 'sin'"),
+        ({"target": {}}, ll.errors.InvalidInput, "at least one point"),
+        ({"penalty": np.array([1.0, 1.0 + 1.0j])}, ll.errors.InvalidInput, "penalty must be a number"),
+        ([("penalty", [0.1, 1.0])], ll.errors.InvalidInput, "Study.over must be a mapping .*, got 'list'"),
+        ({3: [0.1, 1.0]}, ll.errors.UnknownName, "unknown field of GiantStep '3'"),
     ],
 )
 def test_the_whole_grid_is_checked_first(over, kind, sentence):
@@ -115,6 +124,21 @@ def test_the_whole_grid_is_checked_first(over, kind, sentence):
 def test_bad_counts(arguments):
     with pytest.raises(ll.errors.InvalidInput):
         STUDY.simulate(**arguments)
+
+
+@pytest.mark.parametrize("dim", [0, -3, 2.5, True, "30"])
+def test_a_bad_dimension_is_refused_by_every_way_to_solve(dim):
+    for solve in (STUDY.solve, lambda dim: ll.solve(NETWORK, dim=dim)):
+        with pytest.raises(ll.errors.InvalidInput, match="solve.dim must be a positive integer or None, got"):
+            solve(dim=dim)
+
+
+def test_letters_take_equal_shares_unless_told():
+    study = ll.Study(NETWORK, over={"readout": [(1.0,), (1.0, -0.6)]})
+    told = dataclasses.replace(NETWORK, readout=(1.0, -0.6), readout_fraction=(0.5, 0.5))
+    theory = study.solve()
+    assert float(theory["test_error"][1]) == pytest.approx(float(ll.solve(told)["test_error"]), abs=1e-12)
+    assert np.all(np.isfinite(study.simulate(dim=20)["test_error"]))
 
 
 def test_optimise_finds_the_best_penalty():
@@ -144,6 +168,51 @@ def test_optimise_over_a_function_with_a_budget():
             "test_error"
         ]
     )
+
+
+TWO_SPIKES = ll.models.SpikedRandomFeatures(
+    A.Tanh(), T.SingleIndex(A.Sin(), 0.1), 1.3, 1.2, 0.1, strength=[[1.2, 0.6]], alignment=[0.3, 0.7]
+)
+
+
+def test_optimise_keeps_alignments_in_the_ball():
+    """The best teacher lies along the row's spike: its alignment goes to the strength's direction."""
+    best = ll.optimise(TWO_SPIKES, over=("alignment",))
+    assert 1 - 1e-6 < np.linalg.norm(best.model.alignment) <= 1 + 1e-12
+    assert best.value < ll.solve(TWO_SPIKES)["test_error"]
+    assert best.path[0, -1] == pytest.approx(float(ll.solve(TWO_SPIKES)["test_error"]), rel=1e-9)
+    with pytest.raises(ll.errors.InvalidInput, match="alignment must be of norm below 1 where"):
+        ll.optimise(dataclasses.replace(TWO_SPIKES, alignment=[0.6, 0.8]), over=("alignment",))
+
+
+def test_optimise_refines_a_quadrature_as_solve_does():
+    """Strong spikes need the finest rule: without it the search had no finite start."""
+    strong = dataclasses.replace(TWO_SPIKES, strength=[[3.0, 1.0]])
+    best = ll.optimise(strong, over=("alignment",), steps=1)
+    assert best.path[0, -1] == pytest.approx(float(ll.solve(strong)["test_error"]), rel=1e-9)
+
+
+@pytest.mark.parametrize("start", [None, (0.2, 0.3, 0.5)])
+def test_optimise_keeps_shares_on_the_simplex(start):
+    letters = dataclasses.replace(NETWORK, readout=(1.0, -0.3, 2.0), readout_fraction=start)
+    best = ll.optimise(letters, over=("readout_fraction", "penalty"), steps=20)
+    assert np.all(best.model.readout_fraction > 0)
+    assert np.sum(best.model.readout_fraction) == pytest.approx(1.0, abs=1e-12)
+    assert best.value < ll.solve(letters)["test_error"]
+    groups = dataclasses.replace(
+        TWO_SPIKES,
+        strength=[1.2, -0.5],
+        alignment=0.7,
+        bulk_variance=[1.0, 1.5],
+        fraction=start and (0.4, 0.6),
+    )
+    found = ll.optimise(groups, over=("fraction",), steps=5)
+    assert np.sum(found.model.fraction) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_optimise_says_why_there_is_no_start():
+    with pytest.raises(ll.errors.NotConverged, match="no finite test_error at the start"):
+        ll.optimise(dataclasses.replace(NETWORK, penalty=0.0), over=("step_size",))
 
 
 def test_optimise_says_when_a_range_ends(monkeypatch):

@@ -96,8 +96,25 @@ def test_hermite_polynomials_are_orthonormal(float64, degree):
     [
         (lambda: A.Hermite(-1), "Hermite.degree must be an integer of 0 or more, got -1"),
         (lambda: A.Hermite(1.5), "Hermite.degree must be an integer"),
-        (lambda: A.Erf(scale=0.0), "Erf.scale must be positive"),
-        (lambda: A.Sum((A.Tanh(),), (1.0, 2.0)), "Sum.weights must be one weight for each of the 1"),
+        (lambda: A.Hermite(True), "Hermite.degree must be an integer of 0 or more, got True"),
+        (lambda: A.Erf(scale=0.0), "Erf.scale must be a positive and finite number"),
+        (lambda: A.Erf(scale=np.inf), "Erf.scale must be a positive and finite number, got inf"),
+        (lambda: A.Erf(scale=[1.0, 2.0]), "Erf.scale must be a positive and finite number"),
+        (lambda: A.Erf(scale="wide"), "Erf.scale must be a positive and finite number, got 'wide'"),
+        (
+            lambda: A.Sum((A.Tanh(), A.Sin()), (1.0, np.nan)),
+            r"Sum.weights must be one finite .*, got \[ 1. nan\]",
+        ),
+        (
+            lambda: A.Sum((A.Tanh(), A.Sin()), (1.0, 1j)),
+            "Sum.weights must be one finite weight for each of the 2",
+        ),
+        (
+            lambda: A.Activation(A.Tanh),
+            r"must be a function, or an instance such as Tanh\(\), got the class Tanh",
+        ),
+        (lambda: ll.targets.as_target(A.Sin), "got the class Sin"),
+        (lambda: A.Sum((A.Tanh(),), (1.0, 2.0)), "Sum.weights must be one finite weight for each of the 1"),
         (lambda: A.Sum(()), "Sum.activations must be at least one"),
         (lambda: A.Activation(3.0), "Activation.fn must be a function"),
         (lambda: A.Activation(jnp.abs, kinks=(np.nan,)), "Activation.kinks must be finite"),

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from limitlaw.cli.ranges import parse_assignment, parse_axis, split_commas
+from limitlaw.cli.ranges import entries, parse_assignments, parse_axis
+from limitlaw.cli.risks import parse_loss, parse_penalty
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
 
@@ -16,7 +17,7 @@ def build_model(name: str, settings: list[str]) -> Any:
     Raises:
         UnknownName, InvalidInput: no such model or field, or a value that it cannot take.
     """
-    assignments = dict(parse_assignment("--set", text) for text in settings)
+    assignments = parse_assignments("--set", settings)
     model = model_class(name).example()
     _require_fields(model, assignments)
     values = {field: parse_value(model, field, text) for field, text in assignments.items()}
@@ -25,8 +26,7 @@ def build_model(name: str, settings: list[str]) -> Any:
 
 def parse_axes(over: list[str]) -> dict[str, list[float] | list[str]]:
     """Axes as text; this imports nothing heavy and is done before the model is built."""
-    assignments = [parse_assignment("--over", text) for text in over]
-    return {name: parse_axis(name, text) for name, text in assignments}
+    return {name: parse_axis(name, text) for name, text in parse_assignments("--over", over).items()}
 
 
 def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str, Any]:
@@ -45,12 +45,12 @@ def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str
 def parse_value(model: Any, field: str, text: str) -> Any:
     """One value: a number, a vector "(1,-0.6)", none, or an activation or target by name."""
     if field == "activation":
-        parts = split_commas(text.strip("()")) if text.startswith("(") else [text]
-        found = tuple(parse_activation(part) for part in parts)
-        return found if text.startswith("(") else found[0]
-    if field == "target":
-        return parse_target(text)
-    if text.lower() == "none":
+        parts = entries(text)
+        return parse_activation(text) if parts is None else tuple(parse_activation(part) for part in parts)
+    parse = {"target": parse_target, "loss": parse_loss, "penalty": parse_penalty}.get(field)
+    if parse is not None:
+        return parse(text)
+    if text.lower() == "none" and field in _optional(model):
         return None
     if isinstance(getattr(model, field), str):
         return text
@@ -59,9 +59,8 @@ def parse_value(model: Any, field: str, text: str) -> Any:
 
 def _numbers(model: Any, field: str, text: str) -> Any:
     try:
-        if text[0] in "([":
-            return [_numbers(model, field, part) for part in split_commas(text[1:-1])]
-        return float(text)
+        parts = entries(text)
+        return float(text) if parts is None else [_numbers(model, field, part) for part in parts]
     except ValueError:
         raise InvalidInput(
             type(model).__name__, field, "a number or a vector such as (1,-0.6)", repr(text)
@@ -79,8 +78,18 @@ def parse_activation(text: str) -> Any:
         name, parameter = "hermite", name[7:]
     kind = getattr(activations, find("activation", name, ACTIVATIONS))
     if name == "hermite":
-        return kind(int(parameter or 3))
-    return kind(float(parameter)) if name == "erf" and parameter else kind()
+        return kind(_parameter(name, int, parameter or "3"))
+    return kind() if parameter is None else kind(_parameter(name, float, parameter))
+
+
+def _parameter(name: str, kind: Any, text: str) -> Any:
+    if name not in ("erf", "hermite"):
+        raise InvalidInput("activation", name, "without a parameter", repr(text))
+    try:
+        return kind(text)
+    except ValueError:
+        word = "an integer, as in hermite3" if kind is int else "a number, as in erf(1)"
+        raise InvalidInput("activation", name, word, repr(text)) from None
 
 
 def parse_target(text: str) -> Any:
@@ -95,6 +104,10 @@ def parse_target(text: str) -> Any:
     if name.lower() in ("labels", "sign-labels"):
         return SignLabels(variance)
     return SingleIndex(parse_activation(name), variance)
+
+
+def _optional(model: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(model) if field.default is None]
 
 
 def _require_fields(model: Any, names: Any) -> None:

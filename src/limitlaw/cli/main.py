@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from limitlaw.cli.fields import build_axes, build_model, parse_axes
 from limitlaw.core.catalogue import FIGURES, MODELS, find, model_class
-from limitlaw.core.errors import InvalidInput, LimitlawError, UnknownName
+from limitlaw.core.errors import InvalidInput, LimitlawError, StoreError, UnknownName
 
 app = App(
     name="limitlaw",
@@ -59,7 +59,9 @@ def solve(
     """The exact limit of a model, or of a study of it; -o writes netCDF."""
     study = _study(model, set_, over)
     if output is not None:
-        _require_folder(output)
+        from limitlaw.studies.files import require_target
+
+        require_target(output)
     theory = study.solve(dim=dim)
     from limitlaw.cli.show import show_dataset
 
@@ -97,25 +99,23 @@ def simulate(
 @app.command
 def plot(*results: Path, quantity: str = "test_error", x: str | None = None, output: Output = None) -> None:
     """Draw theory files and experiment stores on one pair of axes."""
-    from limitlaw.studies import load
-
     if not results:
         raise InvalidInput("plot", "results", "one or two files or stores", "none")
+    from limitlaw.figures.pictures import require_picture, save_picture
+    from limitlaw.studies import load
+
+    target = Path("curve.png") if output is None else output
+    require_picture("plot", target)
     loaded = [load(path) for path in results]
     kinds = {str(data.attrs.get("kind")): data for data in loaded}
     if len(kinds) < len(loaded):
         raise InvalidInput(
             "plot", "results", "at most one theory and one experiment", [str(p) for p in results]
         )
-    import matplotlib.pyplot as plt
-
     from limitlaw.plots import learning_curve
 
-    target = Path("curve.png") if output is None else output
-    _require_folder(target)
     axes = learning_curve(kinds.get("theory"), kinds.get("experiment"), quantity, x)
-    plt.sca(axes)
-    plt.savefig(target, bbox_inches="tight")
+    save_picture(axes.get_figure(root=True), target)
     print(target)
 
 
@@ -187,15 +187,15 @@ def _compilation_cache() -> None:
     """Keep compiled programs between runs, in the user's cache folder; the library itself does not."""
     import jax
 
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(home / "limitlaw"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-
-
-def _require_folder(path: Path) -> None:
     from limitlaw.studies.files import require_writable
 
-    require_writable(path.parent)
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limitlaw"
+    try:
+        require_writable(folder)
+    except StoreError:
+        return  # a cache saves time and nothing else: without one, JAX would warn at each program
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 def _warn_untrusted(theory: Any) -> None:

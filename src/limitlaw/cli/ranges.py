@@ -19,6 +19,20 @@ def parse_assignment(option: str, text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value.strip()
 
 
+def parse_assignments(option: str, texts: list[str]) -> dict[str, str]:
+    """Several assignments of one option.
+
+    Raises:
+        InvalidInput: one is malformed, or a name is given twice.
+    """
+    found: dict[str, str] = {}
+    for name, value in (parse_assignment(option, text) for text in texts):
+        if name in found:
+            raise InvalidInput(option, name, "given once", f"{found[name]!r} and {value!r}")
+        found[name] = value
+    return found
+
+
 def parse_axis(name: str, text: str) -> list[float] | list[str]:
     """Points of an axis: "0.2:3:40" evenly spaced, "1e-3:10:20:log" geometrically, "0,0.5,inf" or "tanh,sin".
 
@@ -53,6 +67,18 @@ def _range(name: str, text: str) -> list[float]:
         low, high = math.log(start), math.log(stop)
         return [start if count == 1 else math.exp(low + (high - low) * i / (count - 1)) for i in range(count)]
     return [start if count == 1 else start + (stop - start) * i / (count - 1) for i in range(count)]
+
+
+def entries(text: str) -> list[str] | None:
+    """What a vector "(1,-0.6)" holds; None when the text is no vector.
+
+    Raises:
+        InvalidInput: a bracket is left open, or there is an empty entry.
+    """
+    if text[0] not in "([":
+        return None
+    split_commas(text)  # refuses what does not close
+    return split_commas(text[1:-1])
 
 
 def split_commas(text: str) -> list[str]:

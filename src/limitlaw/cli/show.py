@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ROWS = 60
+_PIPE = 2000
+"""Columns where no terminal is: a row stays one line."""
 
 
 def show_table(header: list[str], rows: list[list[str]]) -> None:
@@ -20,7 +22,7 @@ def show_table(header: list[str], rows: list[list[str]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(width=None if _terminal() else 160, highlight=False).print(table)
+    Console(width=None if _terminal() else _PIPE, highlight=False).print(table)
 
 
 def _terminal() -> bool:
@@ -37,6 +39,9 @@ def show_dataset(data: "xr.Dataset") -> None:
         for name in data.data_vars
         if _plain(data, str(name)) and name not in ("residual", "steps", "status")
     ]
+    if not axes:
+        show_table(["quantity", "value"], [[name, _value(data[name])] for name in names])
+        return
     rows = []
     for index in list(np.ndindex(*(data.sizes[axis] for axis in axes)))[:_ROWS]:
         point = data.isel(dict(zip(axes, index, strict=True)))

@@ -24,12 +24,24 @@ ACTIVATIONS = {
     "hermite": "Hermite",
 }
 
+LOSSES = {"square": "Square", "huber": "Huber", "logistic": "Logistic", "hinge": "Hinge"}
+
+PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
+
 FIGURES = {
     "one-step-learned-function": "the function learned along the teacher, for growing step samples",
     "one-step-samples": "test error against samples for several batches of the step, two targets",
     "one-step-strengths": "test error against samples for several spike strengths",
     "one-step-alignments": "test error against samples for several alignments of spike and teacher",
     "one-step-widths": "test error against width",
+    "one-step-bounds": "functions that realise the bounds of the error, and test error against penalty",
+    "one-step-mean-functions": "mean feature along the spike for several strengths, and the bounds it gives",
+    "one-step-vocabularies": "test error against samples for several vocabularies of the first readout",
+    "one-step-losses": "0/1 error against samples for logistic and hinge loss",
+    "one-step-histogram": "eigenvalues of the features after one step, and their law",
+    "one-step-spectra": "the spectrum before and after the step",
+    "one-step-tails": "the spectrum's tail for several vocabularies",
+    "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 
 

@@ -53,7 +53,8 @@ def eagerly():
 def number(value: Any) -> Any:
     """Convert a field to a float64 NumPy array, which survives outside the float64 scope.
 
-    Traced values and placeholders of transformations pass unchanged.
+    Traced values and placeholders of transformations pass unchanged. So does what is no real number or
+    array of them, as a list: the statement refuses it under the field's own name.
 
     Raises:
         PrecisionError: a traced value is not float64.
@@ -63,5 +64,16 @@ def number(value: Any) -> Any:
             raise PrecisionError(_SENTENCE.format(dtype=value.dtype))
         return value
     if isinstance(value, (jax.Array, np.ndarray, np.generic, float, int, list, tuple)):
-        return np.asarray(value, dtype=np.float64)
+        return _real(value)
     return value
+
+
+def _real(value: Any) -> Any:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return value
+    # A plain cast would drop imaginary parts and read numbers out of strings.
+    if not np.can_cast(array.dtype, np.float64, casting="same_kind"):
+        return array.tolist()
+    return array.astype(np.float64, copy=False)

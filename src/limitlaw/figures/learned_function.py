@@ -14,6 +14,7 @@ from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import named, replica_key
 from limitlaw.core.precision import double_precision
 from limitlaw.figures.panels import Scale
+from limitlaw.figures.pictures import save_picture
 from limitlaw.models import GiantStep
 from limitlaw.plots.style import COLOURS, look
 from limitlaw.simulation.learned_function import learned_function
@@ -43,7 +44,7 @@ def draw_learned_function(scale: Scale, path: Path) -> tuple[list[str], list[lis
         axes.set(xlabel="z, projection on the teacher", ylabel="E[f(x) | z]")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         axes.set_title(f"tanh student, η/p = 2, n/d = 3, p/d = 1 (d = {scale.dim}, {scale.replicas} draws)")
-        figure.savefig(path)
+        save_picture(figure, path)
         plt.close(figure)
     return ["step_samples_per_dim", "z", "theory", "experiment", "standard error", "z score"], rows
 

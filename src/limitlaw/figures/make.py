@@ -1,5 +1,6 @@
 """Make a figure: theory, experiment with error bars, picture, table; resumable like any study."""
 
+import importlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from limitlaw._compare import compare, table_of
 from limitlaw.core.catalogue import FIGURES, find
 from limitlaw.core.errors import UnknownName
 from limitlaw.figures.panels import SCALES, Panel, Scale, StudyFigure
+from limitlaw.figures.pictures import save_picture
 from limitlaw.plots import learning_curve
 from limitlaw.plots.style import look
 from limitlaw.studies import save
@@ -44,13 +46,25 @@ def make_figure(
     folder = Path(folder)
     require_writable(folder)
     path = folder / f"{name}-{scale}.png"
-    if name == "one-step-learned-function":
-        from limitlaw.figures.learned_function import draw_learned_function
-
-        return FigureResult(path, *draw_learned_function(SCALES[scale], path))
+    if name in _DRAWN:
+        module, _, function = _DRAWN[name].partition(":")
+        draw = getattr(importlib.import_module(f"limitlaw.figures.{module}"), function)
+        return FigureResult(path, *draw(SCALES[scale], path))
     from limitlaw.figures.one_step import STUDY_FIGURES
 
     return _draw(STUDY_FIGURES[name], SCALES[scale], path, progress)
+
+
+_DRAWN = {
+    "one-step-learned-function": "learned_function:draw_learned_function",
+    "one-step-histogram": "feature_spectra:draw_histogram",
+    "one-step-spectra": "feature_spectra:draw_step",
+    "one-step-tails": "feature_spectra:draw_tails",
+    "one-step-bounds": "error_bounds:draw_bounds",
+    "one-step-mean-functions": "error_bounds:draw_mean_functions",
+    "one-step-sample-split": "sample_split:draw_sample_split",
+}
+"""Figures that are no learning curves, by the function that draws them."""
 
 
 def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) -> FigureResult:
@@ -67,7 +81,7 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
         picture.suptitle(
             f"{figure.caption} (d = {scale.dim}, {scale.replicas} draws for each point)", fontsize=11
         )
-        picture.savefig(path)
+        save_picture(picture, path)
         plt.close(picture)
     return FigureResult(path, header, rows)
 

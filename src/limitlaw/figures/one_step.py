@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from limitlaw.figures.feature_spectra import VOCABULARIES
 from limitlaw.figures.panels import Panel, StudyFigure, best_linear_error
 from limitlaw.models import GiantStep, SpikedRandomFeatures
 from limitlaw.studies import Study
 from limitlaw.vocabulary.activations import Sin, Tanh
-from limitlaw.vocabulary.targets import SingleIndex
+from limitlaw.vocabulary.losses import Hinge, Logistic
+from limitlaw.vocabulary.targets import SignLabels, SingleIndex
 
 _SINE, _TANH = SingleIndex(Sin()), SingleIndex(Tanh())
 _SAMPLES = np.linspace(0.2, 3.0, 36)
@@ -51,12 +53,32 @@ def _widths() -> list[Panel]:
     return [Panel(title, Study(step, over), "width_per_dim", "n/d", floor, logx=True, finite_width=True)]
 
 
+def _vocabularies() -> list[Panel]:
+    """Test error against samples for several vocabularies of the readout before the step."""
+    network = GiantStep(Tanh(), _SINE, 2.0, 20.0, 1.0, 1.0, 0.05)
+    over = {"samples_per_dim": _SAMPLES, "readout": VOCABULARIES}
+    title = "tanh student, sine target, η/p = 2, n₀/d = 20"
+    return [Panel(title, Study(network, over), "samples_per_dim", "readout", best_linear_error(_SINE))]
+
+
+def _losses() -> list[Panel]:
+    """0/1 error against samples, noisy sign labels."""
+    network = GiantStep(Tanh(), SignLabels(0.1), 1.5, 20.0, 1.0, 1.0, 0.1, loss=Logistic())
+    over = {"samples_per_dim": _SAMPLES, "loss": {"logistic": Logistic(), "hinge": Hinge()}}
+    title = "tanh student, noisy sign labels, η/p = 1.5, n₀/d = 20, λ = 0.1"
+    return [Panel(title, Study(network, over), "samples_per_dim", "loss")]
+
+
 STUDY_FIGURES = {
     figure.name: figure
     for figure in (
         StudyFigure("one-step-samples", "One giant step: test error against training samples", _batches),
         StudyFigure("one-step-strengths", "Spiked random features: strength of the spike", _strengths),
         StudyFigure("one-step-alignments", "Spiked random features: alignment with the teacher", _alignments),
+        StudyFigure(
+            "one-step-vocabularies", "One giant step: vocabulary of the first readout", _vocabularies
+        ),
+        StudyFigure("one-step-losses", "One giant step: losses of labels", _losses),
         StudyFigure("one-step-widths", "Effect of the width", _widths),
     )
 }

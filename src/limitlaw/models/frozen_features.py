@@ -217,4 +217,9 @@ class FrozenFeatures(AbstractRidgeFeatures):
 
 
 def _labels(group: Int[np.ndarray, " features"] | Any | None) -> tuple[int, ...] | None:
-    return None if group is None else tuple(int(label) for label in np.asarray(group).ravel())
+    if group is None:
+        return None
+    labels = np.asarray(group)
+    if labels.dtype.kind not in "biu":  # a cast would truncate 1.2 to group 1
+        raise InvalidInput("FrozenFeatures", "group", "integer labels", repr(group), "the group of each row")
+    return tuple(int(label) for label in labels.ravel())

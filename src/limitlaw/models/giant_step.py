@@ -21,6 +21,7 @@ from limitlaw.models._fields import (
     require_penalty,
     require_positive,
 )
+from limitlaw.models._groups import fractions_of
 from limitlaw.models.base import Plan
 from limitlaw.models.spiked_random_features import (
     ONE_STEP,
@@ -32,7 +33,7 @@ from limitlaw.simulation.gradient_step import draw_stepped_network, measured_row
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
-from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh, as_activation
+from limitlaw.vocabulary.activations import AbstractActivation, Erf, Linear, Sin, Tanh, as_activation
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -71,7 +72,7 @@ class GiantStep(AbstractSpikedEquivalent):
         width_per_dim: p/d.
         penalty: lambda.
         readout: vocabulary of the readout before the step; one neuron group for each letter.
-        readout_fraction: share of the neurons with each letter.
+        readout_fraction: share of the neurons with each letter; None for equal shares.
         bulk: "isotropic".
 
     Raises:
@@ -86,7 +87,7 @@ class GiantStep(AbstractSpikedEquivalent):
     width_per_dim: Float[Array, ""] = eqx.field(converter=number)
     penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     readout: Float[Array, " groups"] = eqx.field(converter=number, default=(1.0,))
-    readout_fraction: Float[Array, " groups"] = eqx.field(converter=number, default=(1.0,))
+    readout_fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     bulk: Literal["isotropic"] = eqx.field(static=True, default="isotropic")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
 
@@ -101,7 +102,9 @@ class GiantStep(AbstractSpikedEquivalent):
     }
 
     def __check_init__(self) -> None:
-        owner, groups = type(self).__name__, self.readout.shape
+        owner = type(self).__name__
+        require_finite(owner, "readout", self.readout, self.meanings["readout"], shape=None)
+        groups = self.readout.shape
         for field in ("samples_per_dim", "width_per_dim"):
             require_positive(owner, field, getattr(self, field), self.meanings[field])
         require_penalty(owner, self.penalty, self.meanings["penalty"])
@@ -113,8 +116,8 @@ class GiantStep(AbstractSpikedEquivalent):
             raise InvalidInput(
                 owner, "readout", "a vector of letters", f"shape {groups}", self.meanings["readout"]
             )
-        require_finite(owner, "readout", self.readout, self.meanings["readout"], groups)
-        require_fractions(owner, "readout_fraction", self.readout_fraction, groups[0])
+        if self.readout_fraction is not None:
+            require_fractions(owner, "readout_fraction", self.readout_fraction, groups[0])
         if self.bulk != "isotropic":
             raise InvalidInput(
                 owner, "bulk", '"isotropic"', repr(self.bulk), "how the rows after the step are modelled"
@@ -170,7 +173,7 @@ class GiantStep(AbstractSpikedEquivalent):
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         owner, dim = type(self).__name__, require_dim(type(self).__name__, dim)
         features = max(round(float(self.width_per_dim) * dim), 1)
-        groups = split_features(features, np.asarray(self.readout_fraction))
+        groups = split_features(features, np.asarray(fractions_of(self.readout_fraction, len(self.readout))))
         step = float(self.step_samples_per_dim)
         ratio, stored = float(self.samples_per_dim), self.stores_design
         return draw_sizes(owner, dim, groups, ratio, test_samples, step, stored)
@@ -194,7 +197,13 @@ class GiantStep(AbstractSpikedEquivalent):
         )
 
 
+_ODD = (Tanh, Erf, Sin, Linear)
+"""Known to be odd and smooth: asking JAX would cost a second of compilation at the first network."""
+
+
 def _require_odd(owner: str, activation: AbstractActivation) -> None:
+    if isinstance(activation, _ODD):
+        return
     meaning = "the nonlinearity of the network"
     with jax.ensure_compile_time_eval(), double_precision():
         points = jnp.linspace(0.05, 5.0, 100)

@@ -1,5 +1,6 @@
 """Pictures: results in, axes out, no computing."""
 
 from limitlaw.plots.curves import learning_curve
+from limitlaw.plots.spectra import spectrum
 
-__all__ = ["learning_curve"]
+__all__ = ["learning_curve", "spectrum"]

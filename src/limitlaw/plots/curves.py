@@ -42,7 +42,7 @@ def learning_curve(
         logx, logy: logarithmic scales.
 
     Raises:
-        InvalidInput: nothing to draw, or no numeric axis.
+        InvalidInput: nothing to draw, no numeric axis, or theory and experiment over different axes.
         UnknownName: the quantity or axis is not there.
     """
     given = [data for data in (theory, experiment) if data is not None]
@@ -50,6 +50,7 @@ def learning_curve(
         raise InvalidInput("learning_curve", "theory", "given, or `experiment`", "neither")
     for data in given:
         _require(data, quantity)
+    _require_same_axes(given)
     x = _abscissa(given[0], x)
     with look():
         axes = plt.subplots(figsize=(6.0, 4.0))[1] if axes is None else axes
@@ -70,8 +71,19 @@ def _require(data: xr.Dataset, quantity: str) -> None:
         )
 
 
+def _axes(data: xr.Dataset) -> list[str]:
+    return [str(name) for name in data.coords if name in data.dims and name not in _INNER]
+
+
+def _require_same_axes(given: list[xr.Dataset]) -> None:
+    first, last = _axes(given[0]), _axes(given[-1])
+    if set(first) != set(last):
+        allowed = f"over the theory's axes ({', '.join(first)})"
+        raise InvalidInput("learning_curve", "experiment", allowed, f"one over ({', '.join(last)})")
+
+
 def _abscissa(data: xr.Dataset, x: str | None) -> str:
-    axes = [str(name) for name in data.coords if name in data.dims and name not in _INNER]
+    axes = _axes(data)
     if x is not None:
         if x not in axes:
             raise UnknownName("axis", x, axes)
@@ -86,7 +98,7 @@ def _branches(given: list[xr.Dataset], x: str) -> Iterator[tuple[tuple[str, Any]
     """Combinations of the other axes' coordinates, in order, over all datasets."""
     seen: dict[tuple[tuple[str, Any], ...], None] = {}
     for data in given:
-        others = [str(name) for name in data.coords if name in data.dims and name != x and name not in _INNER]
+        others = [name for name in _axes(data) if name != x]
         for values in itertools.product(*(data[name].values.tolist() for name in others)):
             seen[tuple(zip(others, values, strict=True))] = None
     return iter(seen)

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from limitlaw.simulation.instances import FeatureInstance, block_count, data_block, rows_within
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.losses import AbstractLoss, Square
-from limitlaw.vocabulary.targets import SignLabels
+from limitlaw.vocabulary.targets import AbstractLabelTarget
 
 
 def misclassified(
@@ -36,12 +36,12 @@ def test_errors(
     """Means over fresh samples, label noise included.
 
     Returns:
-        `test_error` and `test_loss`; with the square loss on labels -1 and 1 `classification_error` as well.
+        `test_error` and `test_loss`; with a loss of real labels on labels -1 and 1 `classification_error` too.
     """
 
     def measured(labels, predictions):
         found = {"test_error": errors(loss, labels, predictions), "test_loss": loss(labels, predictions)}
-        if isinstance(loss, Square) and isinstance(instance.target, SignLabels):
+        if not loss.takes_labels and isinstance(instance.target, AbstractLabelTarget):
             found["classification_error"] = misclassified(labels, predictions)
         return found
 

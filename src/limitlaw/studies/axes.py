@@ -1,12 +1,15 @@
 """Axes of a study: numbers, vectors, or named objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from limitlaw._label import describe
 from limitlaw.core.errors import InvalidInput
+
+
+_REAL = (int, float, np.integer, np.floating)
 
 
 class Axis(NamedTuple):
@@ -30,14 +33,17 @@ def make_axis(name: str, values: Any) -> Axis:
     """An axis from an array of numbers, a list of vectors or objects, or a mapping of labels to objects.
 
     Raises:
-        InvalidInput: there are no points, or two of them are the same number.
+        InvalidInput: the values are no sequence, there are none, or two of them are the same number.
     """
-    if isinstance(values, Mapping):
-        return Axis(name, tuple(values.values()), tuple(str(key) for key in values))
-    points = list(np.asarray(values)) if isinstance(values, np.ndarray) else list(values)
+    if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        allowed = "an axis: an array of numbers, or a list of vectors or objects"
+        raise InvalidInput("Study", name, allowed, repr(values))
+    points = list(np.asarray(values)) if hasattr(values, "ndim") else list(values)
     if not points:
         raise InvalidInput("Study", name, "an axis with at least one point", "none")
-    if all(isinstance(point, (int, float, np.number)) and not isinstance(point, bool) for point in points):
+    if isinstance(values, Mapping):
+        return Axis(name, tuple(values.values()), tuple(str(key) for key in values))
+    if all(isinstance(point, _REAL) and not isinstance(point, bool) for point in points):
         numbers = tuple(float(point) for point in points)
         if len(set(numbers)) < len(numbers):
             raise InvalidInput("Study", name, "an axis of different points", numbers)
@@ -54,7 +60,7 @@ def _labels(points: list[Any]) -> tuple[str, ...]:
 
 
 def _label(point: Any) -> str:
-    if isinstance(point, (list, tuple)) and all(isinstance(one, (int, float, np.number)) for one in point):
+    if isinstance(point, (list, tuple)) and all(isinstance(one, _REAL) for one in point):
         point = np.asarray(point, dtype=float)
     if isinstance(point, np.ndarray):
         return f"({', '.join(f'{x:g}' for x in point.ravel())})"

@@ -1,6 +1,7 @@
 """Files that are never half written."""
 
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Callable
@@ -17,18 +18,21 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Write a file under a temporary name, flush it to disk, then give it its name.
 
     Raises:
-        StoreError: the folder cannot be written or the disk is full; nothing is left behind.
+        StoreError: the folder cannot be written, the disk is full, or the path is a folder or device;
+            nothing is left behind.
     """
+    require_file(path)
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+        place = path.resolve()  # a link stays, and what it points at is replaced
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=place.parent)
         temporary = Path(name)
         os.close(handle)
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as problem:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -38,6 +42,26 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def require_file(path: Path) -> None:
+    """Check that a path is free or names a regular file: a folder or device would be replaced by ours.
+
+    Raises:
+        StoreError: something else is there.
+    """
+    try:
+        other = path.exists() and not path.is_file()
+    except OSError as problem:
+        raise StoreError(f"cannot write {path}: {problem.strerror or problem}") from problem
+    if other:
+        raise StoreError(f"cannot write {path}: it is there and is no regular file")
+
+
+def require_target(path: Path) -> None:
+    """Check that a file can be written at a path, before any work is done for it."""
+    require_file(path)
+    require_writable(path.parent)
 
 
 def require_writable(folder: Path) -> None:
@@ -57,8 +81,11 @@ def save(dataset: "xr.Dataset", path: str | Path) -> Path:
         StoreError: the file cannot be written.
     """
     path = Path(path)
-    require_writable(path.parent)
-    write_atomically(path, lambda file: dataset.to_netcdf(file.name, engine="h5netcdf"))
+    require_target(path)
+    # HDF5 crashes the process when a disk fills up under it: it writes to memory, and we to the disk.
+    content = io.BytesIO()
+    dataset.to_netcdf(content, engine="h5netcdf")
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
     return path
 
 
@@ -79,4 +106,7 @@ def load(path: str | Path) -> "xr.Dataset":
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
     except (OSError, ValueError) as problem:
-        raise StoreError(f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}") from problem
+        # HDF5 puts its own traceback into the text of the error.
+        code = getattr(problem, "errno", None)
+        reason = os.strerror(code) if code else "it is no netCDF file, or a damaged one"
+        raise StoreError(f"cannot read {path}: {reason}") from problem

@@ -6,7 +6,7 @@ A killed run loses at most the cells in flight, and running it again computes on
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -45,7 +45,7 @@ class Store:
         require_writable(self.folder)
         manifest = {"format": FORMAT, "identity": dict(identity), "description": dict(description)}
         if (self.folder / _MANIFEST).exists():
-            _require_same(self.folder, _read_manifest(self.folder)["identity"], manifest["identity"])
+            _require_same(self.folder, _read_manifest(self.folder), manifest)
         elif any(not entry.name.startswith(".writing-") for entry in self.folder.iterdir()):
             raise ForeignStore(f"{self.folder} holds other files and no {_MANIFEST}; choose an empty folder")
         else:
@@ -139,14 +139,40 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    different = [name for name in wanted if found.get(name) != wanted[name]]
-    if different:
-        pairs = ", ".join(
-            f"{name} is {_short(found.get(name))}, not {_short(wanted[name])}" for name in different
-        )
-        raise ForeignStore(f"{folder} belongs to another study: its {pairs}; choose another folder")
+    if found["identity"] == wanted["identity"]:
+        return
+    differences = list(_differences(_words(found), _words(wanted)))
+    if not differences:
+        differences = ["fields read the same, and yet a function, a large array or a last digit differs"]
+    raise ForeignStore(
+        f"{folder} belongs to another study: its {', its '.join(differences)}; choose another folder"
+    )
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 16 else f"{text[:12]}..."
+def _words(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of its study, by the names a user knows; an axis by the list of its points."""
+    description, identity = manifest["description"], manifest["identity"]
+    attributes = description["attributes"]
+    fields = {k.removeprefix("field_"): v for k, v in attributes.items() if k.startswith("field_")}
+    sizes = {name: identity.get(name) for name in ("dim", "seed", "test_samples")}
+    # What was read has lists for tuples.
+    return json.loads(json.dumps({"model": attributes["model"], **fields, **description["axes"], **sizes}))
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    if found["model"] != wanted["model"]:
+        yield f"model is {found['model']}, not {wanted['model']}"
+        return
+    for name in {**found, **wanted}:
+        if found.get(name) != wanted.get(name):
+            yield _difference(name, found.get(name), wanted.get(name))
+
+
+def _difference(name: str, found: Any, wanted: Any) -> str:
+    if not (isinstance(found, list) and isinstance(wanted, list)):
+        ours, theirs = ("varied" if isinstance(value, list) else value for value in (wanted, found))
+        return f"{name} is {theirs}, not {ours}"
+    if len(found) != len(wanted):
+        return f"axis {name} has {len(found)} points, not {len(wanted)}"
+    theirs, ours = next((a, b) for a, b in zip(found, wanted, strict=True) if a != b)
+    return f"axis {name} has the point {theirs}, not {ours}"

@@ -38,10 +38,12 @@ class Study:
     def __init__(self, model: AbstractModel, over: Mapping[str, Any]) -> None:
         if not isinstance(model, AbstractModel):
             raise InvalidInput("Study", "model", "a model", repr(type(model).__name__))
+        if not isinstance(over, Mapping):
+            raise InvalidInput("Study", "over", "a mapping from field names to axes", repr(type(over).__name__))
         known = [field.name for field in dataclasses.fields(model)]
         for name in over:
             if name not in known:
-                raise UnknownName(f"field of {type(model).__name__}", name, known)
+                raise UnknownName(f"field of {type(model).__name__}", str(name), known)
         self.model = model
         self.axes: tuple[Axis, ...] = tuple(make_axis(name, values) for name, values in over.items())
         self.models: tuple[Any, ...] = tuple(

@@ -104,6 +104,9 @@ class Activation(AbstractActivation):
 
     def __init__(self, fn: Any, kinks: Iterable[float] = ()) -> None:
         self.fn, self.breaks = fn, tuple(float(kink) for kink in kinks)
+        if isinstance(fn, type):
+            allowed = f"a function, or an instance such as {fn.__name__}()"
+            raise InvalidInput("Activation", "fn", allowed, f"the class {fn.__name__}")
         if not callable(fn):
             raise InvalidInput("Activation", "fn", "a function", repr(fn))
         if not np.all(np.isfinite(self.breaks)):

@@ -106,14 +106,17 @@ class Erf(AbstractSmooth):
     E erf(a z) = erf(a s / sqrt(1 + 2 a^2 c)); the second moment is by quadrature.
 
     Raises:
-        InvalidInput: the scale is not positive.
+        InvalidInput: the scale is not a positive and finite number.
     """
 
     scale: Float[Array, ""] = eqx.field(converter=number, default=1 / np.sqrt(2))
 
     def __check_init__(self) -> None:
-        if not is_traced(self.scale) and isinstance(self.scale, np.ndarray) and not self.scale > 0:
-            raise InvalidInput("Erf", "scale", "positive", self.scale, "a in erf(a z)")
+        allowed, meaning = "a positive and finite number", "a in erf(a z)"
+        if not hasattr(self.scale, "shape") or self.scale.shape != ():
+            raise InvalidInput("Erf", "scale", allowed, repr(self.scale), meaning)
+        if isinstance(self.scale, np.ndarray) and not (self.scale > 0 and np.isfinite(self.scale)):
+            raise InvalidInput("Erf", "scale", allowed, self.scale, meaning)
 
     def __call__(self, z: Any) -> Array:
         return erf(jnp.asarray(self.scale) * z)
@@ -176,7 +179,7 @@ class Hermite(AbstractSmooth):
     degree: int = eqx.field(static=True)
 
     def __check_init__(self) -> None:
-        if not isinstance(self.degree, (int, np.integer)) or self.degree < 0:
+        if not isinstance(self.degree, (int, np.integer)) or isinstance(self.degree, bool) or self.degree < 0:
             raise InvalidInput("Hermite", "degree", "an integer of 0 or more", repr(self.degree))
 
     def __call__(self, z: Any) -> Array:
@@ -204,7 +207,7 @@ class Sum(AbstractActivation):
         weights: one for each; ones by default.
 
     Raises:
-        InvalidInput: there are no terms, or not as many weights as terms.
+        InvalidInput: there are no terms, or not as many finite weights as terms.
     """
 
     activations: tuple[AbstractActivation, ...] = eqx.field(converter=lambda a: tuple(map(as_activation, a)))
@@ -213,9 +216,17 @@ class Sum(AbstractActivation):
     def __check_init__(self) -> None:
         if not self.activations:
             raise InvalidInput("Sum", "activations", "at least one activation", "none")
-        if self.weights is not None and self.weights.shape != (len(self.activations),):
-            allowed = f"one weight for each of the {len(self.activations)} activations"
-            raise InvalidInput("Sum", "weights", allowed, f"shape {self.weights.shape}")
+        if self.weights is not None:
+            self._check_weights(self.weights)
+
+    def _check_weights(self, weights: Any) -> None:
+        allowed = f"one finite weight for each of the {len(self.activations)} activations"
+        if not hasattr(weights, "shape"):
+            raise InvalidInput("Sum", "weights", allowed, repr(weights))
+        if weights.shape != (len(self.activations),):
+            raise InvalidInput("Sum", "weights", allowed, f"shape {weights.shape}")
+        if isinstance(weights, np.ndarray) and not np.all(np.isfinite(weights)):
+            raise InvalidInput("Sum", "weights", allowed, weights)
 
     @property
     def kinks(self) -> tuple[float, ...]:

@@ -1,0 +1,53 @@
+"""Text of a loss or a penalty to its object."""
+
+from typing import Any
+
+from limitlaw.cli.ranges import split_commas
+from limitlaw.core.catalogue import LOSSES, PENALTIES, find
+from limitlaw.core.errors import InvalidInput
+
+
+def parse_loss(text: str) -> Any:
+    """A loss by name; "huber(0.5)" carries its parameter.
+
+    Raises:
+        UnknownName, InvalidInput: no such loss, or parameters that it does not take.
+    """
+    from limitlaw.vocabulary import losses
+
+    name, numbers = _call("loss", text)
+    kind = getattr(losses, find("loss", name, LOSSES))
+    return _built("loss", name, kind, numbers, allowed=(0, 1) if name == "huber" else (0,))
+
+
+def parse_penalty(text: str) -> Any:
+    """A number, which is a ridge, or "lasso(0.1)", "elastic-net(0.1,0.2)".
+
+    Raises:
+        UnknownName, InvalidInput: no such penalty, or parameters that it does not take.
+    """
+    from limitlaw.vocabulary import penalties
+
+    try:
+        return float(text)
+    except ValueError:
+        name, numbers = _call("penalty", text)
+    kind = getattr(penalties, find("penalty", name, PENALTIES))
+    return _built("penalty", name, kind, numbers, allowed=(2,) if name == "elastic-net" else (1,))
+
+
+def _call(field: str, text: str) -> tuple[str, list[float]]:
+    name, bracket, rest = text.strip().lower().partition("(")
+    if bracket and not rest.endswith(")"):
+        raise InvalidInput("limitlaw", field, "a name with its numbers in brackets", repr(text))
+    try:
+        return name, [float(part) for part in split_commas(rest[:-1])] if bracket else []
+    except ValueError:
+        raise InvalidInput("limitlaw", field, "a name with its numbers in brackets", repr(text)) from None
+
+
+def _built(field: str, name: str, kind: Any, numbers: list[float], allowed: tuple[int, ...]) -> Any:
+    if len(numbers) not in allowed:
+        counts = " or ".join(str(count) for count in allowed)
+        raise InvalidInput(field, name, f"given {counts} numbers in brackets", len(numbers))
+    return kind(*numbers)

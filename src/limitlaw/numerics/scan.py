@@ -1,0 +1,78 @@
+"""Minima of functions of one or two variables that are not convex: scan a grid, then refine."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import minimum_filter
+from scipy.optimize import minimize
+
+
+class ScanMinimum(NamedTuple):
+    """The lowest of the local minima found.
+
+    Attributes:
+        point: where.
+        value: there.
+        inside: for each variable, whether the point is off both ends of its range.
+    """
+
+    point: Float[np.ndarray, " variables"]
+    value: float
+    inside: tuple[bool, ...]
+
+
+def scan_then_refine(
+    values: Callable[[Float[np.ndarray, "points variables"]], Float[np.ndarray, " points"]],
+    value_and_slope: Callable[[Float[np.ndarray, " variables"]], tuple[float, np.ndarray]],
+    axes: Sequence[Float[np.ndarray, " nodes"]],
+) -> ScanMinimum:
+    """Global minimum on a box, as far as the grid resolves the function's valleys.
+
+    Minima that agree up to roundoff go to the point nearest to zero.
+
+    Args:
+        values: the function at many points.
+        value_and_slope: the function and its gradient at one.
+        axes: increasing grid of each variable; its ends are the box.
+    """
+    points = np.array(list(itertools.product(*axes)))
+    table = np.asarray(values(points)).reshape([len(axis) for axis in axes])
+    table = np.where(np.isfinite(table), table, np.inf)
+    lows = np.argwhere(table == minimum_filter(table, size=3, mode="nearest"))
+    ranked = sorted(lows.tolist(), key=lambda low: _rank(table[tuple(low)], _at(axes, low)))
+    refined = [_refine(value_and_slope, axes, low) for low in ranked[:_STARTS]]
+    point, value = min(refined, key=lambda found: _rank(found[1], found[0]))
+    ends = [1e-6 * (axis[-1] - axis[0]) for axis in axes]
+    inside = tuple(a[0] + e < x < a[-1] - e for x, a, e in zip(point, axes, ends, strict=True))
+    return ScanMinimum(point, value, inside)
+
+
+_STARTS = 6
+"""Valleys that are refined."""
+
+_ROUNDOFF = 1e-11
+
+
+def _at(axes: Sequence[np.ndarray], index: Sequence[int]) -> np.ndarray:
+    return np.array([axis[i] for axis, i in zip(axes, index, strict=True)])
+
+
+def _rank(value: float, point: np.ndarray) -> tuple[float, float]:
+    """Order by value up to roundoff, then by distance from zero."""
+    return (np.round(value / _ROUNDOFF), float(np.linalg.norm(point)))
+
+
+def _refine(value_and_slope, axes: Sequence[np.ndarray], low: Sequence[int]) -> tuple[np.ndarray, float]:
+    """Descend within the cells that touch a grid point; never worse than the grid point itself."""
+    start = _at(axes, low)
+    cells = [
+        (axis[max(i - 1, 0)], axis[min(i + 1, len(axis) - 1)]) for axis, i in zip(axes, low, strict=True)
+    ]
+    found = minimize(
+        value_and_slope, start, jac=True, bounds=cells, method="L-BFGS-B", options={"ftol": 0.0, "gtol": 1e-11}
+    )
+    first = float(value_and_slope(start)[0])
+    return (found.x, float(found.fun)) if found.fun < first - _ROUNDOFF else (start, first)

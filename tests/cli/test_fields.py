@@ -1,0 +1,44 @@
+"""Text of fields: what is read, and what is refused in one sentence."""
+
+import numpy as np
+import pytest
+
+import limitlaw as ll
+from limitlaw.cli.fields import build_model, parse_axes
+
+A = ll.activations
+
+
+def test_parameters_and_vectors():
+    model = build_model(
+        "spiked-random-features", ["activation=(tanh,erf(1))", "strength=(1,-0.6)", "target=hermite2+0.1"]
+    )
+    assert [one.label for one in model.activation] == ["tanh", "erf(z)"]
+    np.testing.assert_array_equal(model.strength, [1.0, -0.6])
+    assert model.target.fn.degree == 2
+    assert build_model("spiked-random-features", ["fraction=none"]).fraction is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["activation=erf(x)"], "activation.erf must be a number, as in erf.*, got 'x'"),
+        (["activation=hermite(x)"], "activation.hermite must be an integer"),
+        (["activation=tanh(2)"], "activation.tanh must be without a parameter, got '2'"),
+        (["activation=(tanh"], "open brackets"),
+        (["strength=((1,2),(3))"], r"SpikedRandomFeatures.strength must be a number, got \[\[1.0, 2.0\], \[3.0\]\]"),
+        (["strength=(1,23"], "strength must be a number or a vector"),
+        (["strength=1j"], "strength must be a number or a vector"),
+        (["alignment=none"], "alignment must be a number or a vector"),
+        (["penalty=1", "penalty=2"], "--set.penalty must be given once, got '1' and '2'"),
+        (["samples-per-dim=1", "samples_per_dim=2"], "--set.samples_per_dim must be given once"),
+    ],
+)  # fmt: skip
+def test_mistakes(settings, sentence):
+    with pytest.raises(ll.errors.InvalidInput, match=sentence):
+        build_model("spiked-random-features", settings)
+
+
+def test_an_axis_is_given_once():
+    with pytest.raises(ll.errors.InvalidInput, match="--over.penalty must be given once"):
+        parse_axes(["penalty=1,2", "penalty=3"])
