@@ -143,9 +143,10 @@ def _require_bounded(model: Any) -> None:
         raise InvalidInput("bounds", "model", allowed, repr(type(model).__name__))
     if any_traced(model):
         raise InvalidInput("bounds", "model", "concrete: bounds are searched on the host", "traced fields")
-    if not isinstance(model.loss, Square):
+    loss = model.controls().loss
+    if not isinstance(loss, Square):
         allowed = "square (the bounds are of the square error, at the readout that minimises it)"
-        raise InvalidInput(type(model).__name__, "loss", allowed, model.loss.label)
+        raise InvalidInput(type(model).__name__, "loss", allowed, loss.label)
 
 
 def _require_step(model: Any) -> None:

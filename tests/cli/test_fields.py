@@ -40,5 +40,5 @@ def test_mistakes(settings, sentence):
 
 
 def test_an_axis_is_given_once():
-    with pytest.raises(ll.errors.InvalidInput, match="--over.penalty must be given once"):
+    with pytest.raises(ll.errors.InvalidInput, match=r"--over\.penalty must be given once"):
         parse_axes(["penalty=1,2", "penalty=3"])

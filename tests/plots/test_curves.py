@@ -51,7 +51,7 @@ def test_mistakes(study):
         ll.plots.learning_curve(theory, x="width_per_dim")
     other = ll.Study(MODEL, over={"samples_per_dim": [0.5, 1.0]}).simulate(dim=20)
     with pytest.raises(
-        ll.errors.InvalidInput, match="experiment must be over the theory's axes .*, got one over"
+        ll.errors.InvalidInput, match=r"experiment must be over the theory's axes .*, got one over"
     ):
         ll.plots.learning_curve(theory, other)
     with pytest.raises(ll.errors.InvalidInput, match="neither"):

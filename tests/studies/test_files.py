@@ -39,7 +39,7 @@ class FullDisk:
 def test_a_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
     path = ll.save(DATA, tmp_path / "theory.nc")
     before = path.read_bytes()
-    monkeypatch.setattr(Path, "open", lambda self, mode: FullDisk(open(self, mode), room=100))
+    monkeypatch.setattr(Path, "open", lambda self, mode: FullDisk(open(self, mode), room=100))  # noqa: SIM115
     with pytest.raises(ll.errors.StoreError, match=r"cannot write .*theory.nc: No space left on device"):
         ll.save(DATA, path)
     assert path.read_bytes() == before

@@ -129,7 +129,9 @@ def test_bad_counts(arguments):
 @pytest.mark.parametrize("dim", [0, -3, 2.5, True, "30"])
 def test_a_bad_dimension_is_refused_by_every_way_to_solve(dim):
     for solve in (STUDY.solve, lambda dim: ll.solve(NETWORK, dim=dim)):
-        with pytest.raises(ll.errors.InvalidInput, match="solve.dim must be a positive integer or None, got"):
+        with pytest.raises(
+            ll.errors.InvalidInput, match=r"solve\.dim must be a positive integer or None, got"
+        ):
             solve(dim=dim)
 
 

@@ -115,7 +115,9 @@ def plot(*results: Path, quantity: str = "test_error", x: str | None = None, out
     from limitlaw.plots import learning_curve
 
     axes = learning_curve(kinds.get("theory"), kinds.get("experiment"), quantity, x)
-    save_picture(axes.get_figure(root=True), target)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    save_picture(figure, target)
     print(target)
 
 

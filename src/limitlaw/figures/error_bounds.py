@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from limitlaw._bounds import ErrorBounds, bounds
 from limitlaw._compare import compare, table_of
@@ -29,12 +30,15 @@ from limitlaw.vocabulary.targets import SingleIndex
 Table = tuple[list[str], list[list[str]]]
 
 MODEL = SpikedRandomFeatures(
-    Tanh(), SingleIndex(Sin()), 1.0, 1.0, 0.1, strength=1.2, alignment=1.0, bulk_variance=1.0
+    Tanh(), SingleIndex(Sin()), 1.0, 1.0, 0.1, strength=1.0, alignment=1.0, bulk_variance=1.0
 )
 """Features of an infinite batch: the spike lies on the teacher."""
 
 _SAMPLES = (1.0, 4.0, 16.0)
 _PENALTIES = np.geomspace(1e-3, 1e1, 33)
+_WIDE = {(64.0, 8.0): "-.", (1000.0, 20.0): ":"}
+"""n/d and p/d beyond experiments, by the line's style: they show the lower bound being approached."""
+
 _LINE = np.linspace(-3.5, 3.5, 141)
 
 
@@ -46,7 +50,7 @@ def draw_bounds(scale: Scale, path: Path) -> Table:
         _draw_functions(left, found)
         table = _draw_errors(right, found, scale, path)
         figure.suptitle(
-            f"tanh features, sine target, strength 1.2, p/d = 1 (d = {scale.dim}, {scale.replicas} draws for "
+            f"tanh features, sine target, strength 1, p/d = 1 (d = {scale.dim}, {scale.replicas} draws for "
             "each point; lines with the leading finite-width term)",
             fontsize=11,
         )
@@ -73,11 +77,16 @@ def _draw_errors(axes: Axes, found: ErrorBounds, scale: Scale, path: Path) -> Ta
     save(theory, stem.with_name(f"{stem.name}-theory-1.nc"))
     save(experiment, stem.with_name(f"{stem.name}-experiment-1.nc"))
     learning_curve(theory, experiment, x="penalty", axes=axes, logx=True, logy=True)
+    for (samples, width), style in _WIDE.items():
+        wide = dataclasses.replace(MODEL, samples_per_dim=samples, width_per_dim=width)
+        line = Study(wide, {"penalty": _PENALTIES}).solve(quantities=["test_error"])["test_error"]
+        axes.plot(_PENALTIES, line, "k", ls=style, lw=1.3, label=f"n/d = {samples:g}, p/d = {width:g}, limit")
     levels = {"best linear": found.best_linear, "upper bound": found.upper, "lower bound": found.lower}
     for (name, level), colour in zip(levels.items(), ("0.35", COLOURS[1], COLOURS[2]), strict=True):
         axes.axhline(level, color=colour, ls="--", lw=1.2, label=name)
-    axes.set_title("test error between its bounds")
-    axes.legend(title="n/d", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.xaxis.set_major_locator(LogLocator())
+    axes.set(xlabel="penalty λ", title="test error and its bounds")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return table_of(compare(theory, experiment))
 
 
@@ -126,7 +135,8 @@ def _draw_mean(axes: Axes, strength: float, colour: str, scale: Scale) -> list[l
 def _mean_feature(strength: float, kappa: np.ndarray, dim: float = np.inf) -> np.ndarray:
     """E tanh(r kappa + b . x) over rows; at finite d, b . x given kappa has variance 1 + (kappa^2 - 1)/d."""
     with double_precision():
-        return np.asarray(Tanh().moments(strength * kappa, np.sqrt(1 + (kappa**2 - 1) / dim)).mean)
+        centre, deviation = jnp.asarray(strength * kappa), jnp.sqrt(1 + (jnp.asarray(kappa) ** 2 - 1) / dim)
+        return np.asarray(Tanh().moments(centre, deviation).mean)
 
 
 def _measure(model: SpikedRandomFeatures, dim: int, replica: int) -> np.ndarray:

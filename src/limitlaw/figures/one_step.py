@@ -75,9 +75,7 @@ STUDY_FIGURES = {
         StudyFigure("one-step-samples", "One giant step: test error against training samples", _batches),
         StudyFigure("one-step-strengths", "Spiked random features: strength of the spike", _strengths),
         StudyFigure("one-step-alignments", "Spiked random features: alignment with the teacher", _alignments),
-        StudyFigure(
-            "one-step-vocabularies", "One giant step: vocabulary of the first readout", _vocabularies
-        ),
+        StudyFigure("one-step-vocabularies", "One giant step: first readout's vocabulary", _vocabularies),
         StudyFigure("one-step-losses", "One giant step: losses of labels", _losses),
         StudyFigure("one-step-widths", "Effect of the width", _widths),
     )

@@ -47,7 +47,7 @@ def draw_sample_split(scale: Scale, path: Path) -> tuple[list[str], list[list[st
         axes.set(xlabel="share of the samples spent on the step, n₀/(n₀ + n)", ylabel="test error")
         axes.set_yscale("log")
         axes.set_title(
-            f"tanh student, sine target, η/p = 2, p/d = 1, λ = 0.05 (d = {scale.dim}, {scale.replicas} draws)",
+            f"tanh student, sine target, η/p = 2, λ = 0.05 (d = {scale.dim}, {scale.replicas} draws)",
             fontsize=10,
         )
         axes.legend(title="(n₀ + n)/d; stars: the best split", loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -4,7 +4,7 @@ It chooses the engine: square loss with a ridge is linear beyond the responses (
 else goes through the two halves (`theory.two_halves`).
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,6 +32,15 @@ _LATENT_COUNTS = {1: (61, 121, 241), 2: (33, 65, 97)}
 
 _ELEMENTS = 1 << 15
 """Numbers in one array of a batch: beyond this, points are solved one after the other."""
+
+
+class Controls(NamedTuple):
+    """n/d, p/d, penalty and loss of a model, as given."""
+
+    samples_per_dim: Any
+    width_per_dim: Any
+    penalty: Any
+    loss: AbstractLoss
 
 
 class ReadoutProblem(eqx.Module):

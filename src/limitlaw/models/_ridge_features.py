@@ -7,7 +7,6 @@ the latent rule, the endpoints, and naming the results is the same.
 import abc
 from typing import Any, cast
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +17,7 @@ from limitlaw.core.keys import named
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Solution
 from limitlaw.models._readout_problem import (
+    Controls,
     Endpoint,
     ReadoutProblem,
     is_linear,
@@ -50,12 +50,9 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable, AbstractSpectra
     the rows' norms fluctuate.
     """
 
-    loss: eqx.AbstractVar[AbstractLoss]
-    penalty: eqx.AbstractVar[Any]
-
     @abc.abstractmethod
-    def controls(self) -> tuple[Any, Any, Any]:
-        """n/d, p/d and the penalty, as given."""
+    def controls(self) -> Controls:
+        """Ratios, penalty and loss, as given."""
 
     @abc.abstractmethod
     def problem(self) -> ReadoutProblem:
@@ -73,33 +70,34 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable, AbstractSpectra
     def plan(self, refinement: int = 0) -> Plan:
         # Inside a transformation nothing can be refined afterwards.
         refinement = 1 if any_traced(self) else refinement
-        nodes = latent_count(self.loss, self.penalty, self.spike_count, refinement)
+        risk = self.controls()
+        nodes = latent_count(risk.loss, risk.penalty, self.spike_count, refinement)
         return Plan(
             (self._endpoint(), any_traced(self._given_rows())),
             nodes,
-            points_at_once(self.loss, self.penalty, self.spike_count, nodes),
+            points_at_once(risk.loss, risk.penalty, self.spike_count, nodes),
         )
 
     def _endpoint(self) -> Endpoint:
         """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
-        samples, width, penalty = self.controls()
+        samples, width, penalty, loss = self.controls()
         if any_traced((samples, width, penalty)) or isinstance(penalty, AbstractPenalty) or penalty > 0:
             return "interior"
         if not any_traced(self):
             self._require_full_rank(float(width))
-        if not is_linear(self.loss, penalty):
-            return self._endpoint_of_loss(float(samples), float(width))
+        if not is_linear(loss, penalty):
+            return self._endpoint_of_loss(loss, float(samples), float(width))
         if abs(samples / width - 1) < 1e-12:
             return "threshold"
         return "under" if samples > width else "over"
 
-    def _endpoint_of_loss(self, samples: float, width: float) -> Endpoint:
+    def _endpoint_of_loss(self, loss: AbstractLoss, samples: float, width: float) -> Endpoint:
         if samples > width:
             return "under"
         reason = "some readout fits every sample"
-        if self.loss.takes_labels:
+        if loss.takes_labels:
             reason = "some readout classifies every sample, and scaling it up lowers the loss for ever"
-        allowed = f"positive with {self.loss.label} loss when features outnumber the samples ({reason})"
+        allowed = f"positive with {loss.label} loss when features outnumber the samples ({reason})"
         raise InvalidInput(type(self).__name__, "penalty", allowed, 0, self.meanings["penalty"])
 
     def _require_full_rank(self, width: float) -> None:
@@ -129,20 +127,22 @@ class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable, AbstractSpectra
     @property
     def stores_design(self) -> bool:
         """Whether training needs the whole design: all but ridge regression do."""
-        return not is_linear(self.loss, self.penalty)
+        risk = self.controls()
+        return not is_linear(risk.loss, risk.penalty)
 
     def learner(self) -> RidgeLearner | ConvexLearner:
-        if is_linear(self.loss, self.penalty):
-            return RidgeLearner(jnp.asarray(self.penalty))
-        return ConvexLearner(self.loss, as_penalty(self.penalty))
+        risk = self.controls()
+        if is_linear(risk.loss, risk.penalty):
+            return RidgeLearner(jnp.asarray(risk.penalty))
+        return ConvexLearner(risk.loss, as_penalty(risk.penalty))
 
     def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
-        observables = test_errors(instance, estimate.readout, self.loss, sizes, named(key, "test"))
+        observables = test_errors(instance, estimate.readout, self.controls().loss, sizes, named(key, "test"))
         observables |= {"train_error": estimate.train_error, "train_loss": estimate.train_loss}
         return observables, overlaps(instance, estimate, named(key, "probes"))
 
     def law(self, dim: Any) -> FeatureResolvent:
-        given, (samples, width, _) = self._given_rows(), self.controls()
+        given, (samples, width, _, _) = self._given_rows(), self.controls()
         if given and dim is not None:
             self.sizes(dim)
         return FeatureResolvent(

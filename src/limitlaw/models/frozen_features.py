@@ -12,7 +12,7 @@ from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import require_finite, require_loss_fits, require_penalty, require_positive
 from limitlaw.models._groups import activation_field, activations_of, group_count
-from limitlaw.models._readout_problem import ReadoutProblem
+from limitlaw.models._readout_problem import Controls, ReadoutProblem
 from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
 from limitlaw.simulation.instances import FeatureInstance
@@ -167,8 +167,8 @@ class FrozenFeatures(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return 1 if self.spike is None or self.spike.ndim == 1 else self.spike.shape[1]
 
-    def controls(self) -> tuple[Any, Any, Any]:
-        return self.samples_per_dim, self.width_per_dim, self.penalty
+    def controls(self) -> Controls:
+        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
 
     def problem(self) -> ReadoutProblem:
         bulk, members, spikes = self._bulk_matrix(), self.members(), self.spikes()

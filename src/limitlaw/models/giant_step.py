@@ -22,6 +22,7 @@ from limitlaw.models._fields import (
     require_positive,
 )
 from limitlaw.models._groups import fractions_of
+from limitlaw.models._readout_problem import Controls
 from limitlaw.models.base import Plan
 from limitlaw.models.spiked_random_features import (
     ONE_STEP,
@@ -162,8 +163,8 @@ class GiantStep(AbstractSpikedEquivalent):
             loss=self.loss,
         )
 
-    def controls(self) -> tuple[Any, Any, Any]:
-        return self.samples_per_dim, self.width_per_dim, self.penalty
+    def controls(self) -> Controls:
+        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
 
     def limit(self, plan: Plan, dim: Any) -> Solution:
         solution, rows = super().limit(plan, dim), self._rows()

@@ -1,6 +1,6 @@
 """Random features: a two-layer network whose first layer is left at its initialisation."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -9,6 +9,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._groups import activation_field
+from limitlaw.models._readout_problem import Controls
 from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquivalent, SpikedRandomFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
@@ -102,8 +103,8 @@ class RandomFeatures(AbstractSpikedEquivalent):
             covariance=self.covariance,
         )
 
-    def controls(self) -> tuple[Any, Any, Any]:
-        return self.samples_per_dim, self.width_per_dim, self.penalty
+    def controls(self) -> Controls:
+        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         return self.spiked().sizes(dim, test_samples)

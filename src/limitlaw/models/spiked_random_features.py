@@ -20,7 +20,7 @@ from limitlaw.models._fields import (
     require_positive,
 )
 from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
-from limitlaw.models._readout_problem import ReadoutProblem
+from limitlaw.models._readout_problem import Controls, ReadoutProblem
 from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.rows import ROWS, RowLaw, draw_spiked_features
@@ -183,8 +183,8 @@ class SpikedRandomFeatures(AbstractRidgeFeatures):
     def spike_count(self) -> int:
         return self.strength.shape[1] if self.strength.ndim == 2 else 1
 
-    def controls(self) -> tuple[Any, Any, Any]:
-        return self.samples_per_dim, self.width_per_dim, self.penalty
+    def controls(self) -> Controls:
+        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
 
     def problem(self) -> ReadoutProblem:
         groups = self.groups

@@ -72,7 +72,12 @@ def _refine(value_and_slope, axes: Sequence[np.ndarray], low: Sequence[int]) -> 
         (axis[max(i - 1, 0)], axis[min(i + 1, len(axis) - 1)]) for axis, i in zip(axes, low, strict=True)
     ]
     found = minimize(
-        value_and_slope, start, jac=True, bounds=cells, method="L-BFGS-B", options={"ftol": 0.0, "gtol": 1e-11}
+        value_and_slope,
+        start,
+        jac=True,
+        bounds=cells,
+        method="L-BFGS-B",
+        options={"ftol": 0.0, "gtol": 1e-11},
     )
     first = float(value_and_slope(start)[0])
     return (found.x, float(found.fun)) if found.fun < first - _ROUNDOFF else (start, first)

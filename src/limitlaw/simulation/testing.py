@@ -36,7 +36,7 @@ def test_errors(
     """Means over fresh samples, label noise included.
 
     Returns:
-        `test_error` and `test_loss`; with a loss of real labels on labels -1 and 1 `classification_error` too.
+        `test_error` and `test_loss`; with a loss of real labels on signs `classification_error` too.
     """
 
     def measured(labels, predictions):

@@ -8,7 +8,6 @@ import numpy as np
 from limitlaw._label import describe
 from limitlaw.core.errors import InvalidInput
 
-
 _REAL = (int, float, np.integer, np.floating)
 
 

@@ -39,7 +39,9 @@ class Study:
         if not isinstance(model, AbstractModel):
             raise InvalidInput("Study", "model", "a model", repr(type(model).__name__))
         if not isinstance(over, Mapping):
-            raise InvalidInput("Study", "over", "a mapping from field names to axes", repr(type(over).__name__))
+            raise InvalidInput(
+                "Study", "over", "a mapping from field names to axes", repr(type(over).__name__)
+            )
         known = [field.name for field in dataclasses.fields(model)]
         for name in over:
             if name not in known:

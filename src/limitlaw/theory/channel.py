@@ -117,7 +117,7 @@ class Channel(eqx.Module):
         label = target.mean_label(projection[:, None] + self.orthogonal * zeta)
         centre = law.centre[:, None] + law.teacher[:, None] * zeta
         variance = jnp.maximum(law.variance - law.teacher**2, 0.0)
-        noise = jnp.asarray(target.noise_variance)
+        noise = target.label_variance
         if self.shift_invariant:
             variance = variance + noise
         else:

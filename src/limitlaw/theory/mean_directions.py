@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from limitlaw.numerics.small_matrices import solve_degenerate
-from limitlaw.theory.bulks import AbstractBulk, DirectionGram, Forces
+from limitlaw.theory.bulks import DirectionGram, Forces
 from limitlaw.theory.conditional_features import GroupFunctions
 
 
@@ -58,10 +58,10 @@ def direction_forces(
 
 
 def natural_scale(
-    groups: GroupFunctions, bulk: AbstractBulk, pull: Float[Array, " nodes"]
+    groups: GroupFunctions, rows: Float[Array, " groups"], pull: Float[Array, " nodes"]
 ) -> Float[Array, " groups"]:
-    """Size of the means' Gram if nothing were degenerate: the features' own power."""
-    power = groups.means**2 + bulk.mean_square_rows()[:, None] * groups.slopes**2 + groups.noises
+    """Size of the means' Gram if nothing were degenerate: the features' own power; `rows` is c_k."""
+    power = groups.means**2 + rows[:, None] * groups.slopes**2 + groups.noises
     return power @ pull
 
 

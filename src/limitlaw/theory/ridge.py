@@ -86,7 +86,7 @@ class RidgeSystem(eqx.Module):
         pull = self.samples_per_feature * self.tables.latent.weights * weight
         acting = direction_forces(groups, pull, pull * teacher.mean, pull * teacher.response)
         gram = self.bulk.directions(loads, responses)
-        return solve_overlaps(gram, acting, natural_scale(groups, self.bulk, pull))
+        return solve_overlaps(gram, acting, natural_scale(groups, self.bulk.mean_square_rows(), pull))
 
     def _second_moments(self, loads, responses, forces, overlaps: DirectionOverlaps, weight) -> Moments:
         """Q and q2: the error fixes the forces' variances, which fix Q and q2; the map is affine."""

@@ -113,7 +113,7 @@ class TwoHalves(AbstractSystem):
         # The force is linearised around the current predictor: a Newton step for the overlaps.
         aimed = averages.force + averages.stiffness * law.centre
         acting = direction_forces(groups, pull * averages.stiffness, pull * aimed, pull * averages.teacher)
-        scale = natural_scale(groups, self.weights.bulk, pull * averages.stiffness)
+        scale = natural_scale(groups, self.weights.mean_square_rows(), pull * averages.stiffness)
         gram = self.weights.directions(Loads(*loads), state.responses)
         overlaps, forces = solve_overlaps(gram, acting, scale)
         weights = self.weights.update(
@@ -132,7 +132,7 @@ class TwoHalves(AbstractSystem):
         now, groups, rule = self.unpacked(state), self.tables.groups, self.tables.latent.weights
         law = field_law(groups, now.readout)
         predictor = jnp.sqrt(rule @ (law.centre**2 + law.variance))
-        power = natural_scale(groups, self.weights.bulk, rule)
+        power = natural_scale(groups, self.weights.mean_square_rows(), rule)
         strength = jnp.sqrt(groups.sources**2 @ rule)
         per_source = jnp.maximum(strength, 1e-8 * jnp.sqrt(jnp.max(power)))
         norm = jnp.sqrt(jnp.abs(jnp.diagonal(now.readout.bulk_norm)))

@@ -34,7 +34,9 @@ class Weights(NamedTuple):
 class AbstractWeightHalf(eqx.Module):
     """Bulk and penalty together."""
 
-    bulk: eqx.AbstractVar[AbstractBulk]
+    @abc.abstractmethod
+    def mean_square_rows(self) -> Float[Array, " groups"]:
+        """c_k, the mean squared norm of a row."""
 
     @abc.abstractmethod
     def directions(self, loads: Loads, responses: Responses) -> DirectionGram:
@@ -58,6 +60,9 @@ class RidgeWeights(AbstractWeightHalf):
     bulk: AbstractBulk
     penalty: Float[Array, ""]
 
+    def mean_square_rows(self):
+        return self.bulk.mean_square_rows()
+
     def _with_penalty(self, loads: Loads) -> Loads:
         return Loads(loads.slope, loads.noise + self.penalty)
 
@@ -77,6 +82,9 @@ class SeparableWeights(AbstractWeightHalf):
 
     bulk: AbstractDecoupledBulk
     penalty: AbstractPenalty
+
+    def mean_square_rows(self):
+        return self.bulk.mean_square_rows()
 
     def directions(self, loads, responses):
         return self.bulk.directions(loads, responses)

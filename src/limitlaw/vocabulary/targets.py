@@ -44,8 +44,10 @@ class AbstractTarget(eqx.Module):
 class AbstractRealTarget(AbstractTarget):
     """Real labels: a function of z, plus Gaussian noise."""
 
-    noise_variance: eqx.AbstractVar[Float[Array, ""]]
-    """Variance of the label given z."""
+    @property
+    @abc.abstractmethod
+    def label_variance(self) -> Float[Array, ""]:
+        """Variance of the label given z."""
 
 
 class AbstractLabelTarget(AbstractTarget):
@@ -78,6 +80,10 @@ class SingleIndex(AbstractRealTarget):
     @property
     def kinks(self) -> tuple[float, ...]:
         return self.fn.kinks
+
+    @property
+    def label_variance(self) -> Float[Array, ""]:
+        return jnp.asarray(self.noise_variance)
 
     def moments(self, mean: Float[Array, "..."], std: Float[Array, "..."]) -> GaussianMoments:
         moments = self.fn.moments(mean, std)
