@@ -24,8 +24,8 @@ def test_figure_has_picture_and_table(tmp_path, monkeypatch, name):
     result = make_figure(name, "quick", tmp_path)
     assert result.path.read_bytes().startswith(b"\x89PNG")
     assert all(len(row) == len(result.header) for row in result.rows)
-    assert len(result.rows) >= 4
-    if name != "one-step-learned-function":
+    assert result.rows
+    if name not in make.DRAWN:
         stored = ll.load(tmp_path / f"{name}-quick-cells-1")
         assert stored.attrs["complete"] == 1
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import limitlaw as ll
-from limitlaw.core.catalogue import ACTIVATIONS, FIGURES, MODELS, model_class
+from limitlaw.core.catalogue import ACTIVATIONS, FIGURES, LOSSES, MODELS, PENALTIES, model_class
 from limitlaw.models.base import AbstractModel, AbstractSimulable, AbstractSolvable
 
 
@@ -34,9 +34,12 @@ def test_every_model_is_whole(name):
 def test_catalogue_is_complete():
     assert {model_class(name).__name__ for name in MODELS} == set(ll.models.__all__)
     assert all(hasattr(ll.activations, name) for name in ACTIVATIONS.values())
+    assert all(hasattr(ll.losses, name) for name in LOSSES.values())
+    assert all(hasattr(ll.penalties, name) for name in PENALTIES.values())
+    from limitlaw.figures.make import DRAWN
     from limitlaw.figures.one_step import STUDY_FIGURES
 
-    assert set(FIGURES) == {*STUDY_FIGURES, "one-step-learned-function"}
+    assert set(FIGURES) == {*STUDY_FIGURES, *DRAWN}
 
 
 def test_models_are_abstract_or_final():

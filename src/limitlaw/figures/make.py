@@ -46,8 +46,8 @@ def make_figure(
     folder = Path(folder)
     require_writable(folder)
     path = folder / f"{name}-{scale}.png"
-    if name in _DRAWN:
-        module, _, function = _DRAWN[name].partition(":")
+    if name in DRAWN:
+        module, _, function = DRAWN[name].partition(":")
         draw = getattr(importlib.import_module(f"limitlaw.figures.{module}"), function)
         return FigureResult(path, *draw(SCALES[scale], path))
     from limitlaw.figures.one_step import STUDY_FIGURES
@@ -55,7 +55,7 @@ def make_figure(
     return _draw(STUDY_FIGURES[name], SCALES[scale], path, progress)
 
 
-_DRAWN = {
+DRAWN = {
     "one-step-learned-function": "learned_function:draw_learned_function",
     "one-step-histogram": "feature_spectra:draw_histogram",
     "one-step-spectra": "feature_spectra:draw_step",
