@@ -12,8 +12,8 @@ from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import require_finite, require_loss_fits, require_penalty, require_positive
 from limitlaw.models._groups import activation_field, activations_of, group_count
+from limitlaw.models._readout_features import AbstractReadoutFeatures
 from limitlaw.models._readout_problem import Controls, ReadoutProblem
-from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes, draw_sizes
@@ -25,7 +25,7 @@ from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
-class FrozenFeatures(AbstractRidgeFeatures):
+class FrozenFeatures(AbstractReadoutFeatures):
     """Ridge regression on features with given weights; only the data are averaged over.
 
     Statement, errors and order parameters are those of `SpikedRandomFeatures`, with the rows' own

@@ -20,8 +20,8 @@ from limitlaw.models._fields import (
     require_positive,
 )
 from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
+from limitlaw.models._readout_features import AbstractReadoutFeatures
 from limitlaw.models._readout_problem import Controls, ReadoutProblem
-from limitlaw.models._ridge_features import AbstractRidgeFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.rows import ROWS, RowLaw, draw_spiked_features
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
@@ -55,7 +55,7 @@ RATIOS = {
 """Meanings of the fields that all models of random features share."""
 
 
-class SpikedRandomFeatures(AbstractRidgeFeatures):
+class SpikedRandomFeatures(AbstractReadoutFeatures):
     r"""Ridge regression on features sigma(w_i . x + t) whose weights share s planted directions.
 
     Inputs x are N(0, 1_d). Neuron i of group k has w_i = sum_b u_kb v_b + b_i with orthonormal v_b and
@@ -254,7 +254,7 @@ def _at_most_rank(owner: str, field: str, value: Any, rank: int, allowed: str) -
         raise InvalidInput(owner, field, f"of shape {allowed}", f"shape {value.shape}")
 
 
-class AbstractSpikedEquivalent(AbstractRidgeFeatures):
+class AbstractSpikedEquivalent(AbstractReadoutFeatures):
     """A model whose limit is that of spiked random features with one spike."""
 
     @abc.abstractmethod

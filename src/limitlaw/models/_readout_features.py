@@ -41,7 +41,7 @@ from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty
 
 
-class AbstractRidgeFeatures(AbstractSolvable, AbstractSimulable, AbstractSpectral):
+class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     """A model whose readout is trained on random features, by any convex loss and separable penalty.
 
     Order parameters, with their axes: `mean` m (groups), `spike_overlap` theta (groups, spikes),
