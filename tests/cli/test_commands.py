@@ -64,7 +64,7 @@ def test_help_and_mistakes_import_nothing_heavy(arguments, code, sentence):
             2,
             "unknown activation 'tan'; the closest: tanh",
         ),
-        (["solve", "giant-step", "--set", "penalty=small"], 2, "GiantStep.penalty must be a number"),
+        (["solve", "giant-step", "--set", "step_size=small"], 2, "GiantStep.step_size must be a number"),
         (["simulate", "giant-step", "--set", "penalty=1"], 2, "simulate.dim must be a positive integer"),
         (["solve", "giant-step", "-o", "/proc/nowhere/x.nc"], 1, "cannot write to /proc/nowhere"),
         (["plot", "nothing.nc"], 1, "cannot read nothing.nc: No such file or directory"),

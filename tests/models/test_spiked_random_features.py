@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import limitlaw as ll
 from limitlaw.checks import check_model
+from limitlaw.core.keys import named
 from limitlaw.core.precision import double_precision
+from limitlaw.simulation.learned_function import learned_function
 
 A, T = ll.activations, ll.targets
 NOISY_SINE = T.SingleIndex(A.Sin(), noise_variance=0.1)
@@ -95,23 +97,38 @@ def test_contract(name):
     check_model(CASES[name], experiment=False, throw=True)
 
 
-def test_gradient_reaches_targets_and_activations(float64):
-    def error(scale, noise):
-        model = dataclasses.replace(
-            MODEL, activation=A.Erf(scale=scale), target=T.SingleIndex(A.Sin(), noise_variance=noise)
-        )
-        return ll.solve(model)["test_error"]
-
-    slopes = jax.grad(error, argnums=(0, 1))(0.8, 0.1)
-    step = 1e-4
-    for slope, low, high in zip(
-        slopes, ((0.8 - step, 0.1), (0.8, 0.1 - step)), ((0.8 + step, 0.1), (0.8, 0.1 + step)), strict=True
-    ):
-        assert float(slope) == pytest.approx((error(*high) - error(*low)) / (2 * step), rel=1e-5)
+def fourth_order(function, place, step=1e-3):
+    """Central difference whose own error is far below 1e-6."""
+    far, near = (function(place + m * step) - function(place - m * step) for m in (2, 1))
+    return float(8 * near - far) / (12 * step)
 
 
-def test_functions_of_a_solution():
-    """The conditional error averages to the test error; both functions equal the experiment's along the latent."""
+GRADIENTS = {
+    "erf scale": (lambda s: dataclasses.replace(MODEL, activation=A.Erf(scale=s)), 0.8),
+    "noise": (lambda v: dataclasses.replace(MODEL, target=T.SingleIndex(A.Sin(), noise_variance=v)), 0.1),
+    "noise before the sign": (lambda v: dataclasses.replace(MODEL, target=T.SignLabels(v)), 0.3),
+    "fraction": (
+        lambda f: dataclasses.replace(CASES["two groups"], fraction=jnp.stack([f, 1 - f])), 0.3,
+    ),
+    "readout fraction": (
+        lambda f: ll.models.GiantStep(
+            A.Tanh(), NOISY_SINE, 2.0, 5.0, 1.3, 0.9, 0.05, readout=(1.0, -0.4), readout_fraction=jnp.stack([f, 1 - f])
+        ), 0.4,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_beyond_plain_fields(float64, name):
+    """What `check_model` does not vary: parameters of functions, and shares along the simplex."""
+    build, place = GRADIENTS[name]
+    error = jax.jit(lambda value: ll.solve(build(value))["test_error"])
+    difference = fourth_order(error, jnp.asarray(place))
+    assert abs(float(jax.grad(error)(place)) - difference) < 1e-6 * (1 + abs(difference))
+    assert abs(difference) > 1e-3
+
+
+def test_the_conditional_error_averages_to_the_test_error():
     for name in ("underparametrised", "two spikes"):
         model, solution = CASES[name], ll.solve(CASES[name])
         nodes, weights = np.polynomial.hermite_e.hermegauss(60)
@@ -123,6 +140,48 @@ def test_functions_of_a_solution():
         else:
             average = weights @ model.conditional_error(solution, nodes)
         assert average == pytest.approx(float(solution["test_error"]), rel=1e-8)
+
+
+PLACES = np.array([[-1.8, 0.4], [-0.6, -1.0], [0.5, 0.0], [1.4, 1.2]])
+"""Projections on the spikes; with one spike, the first column."""
+
+
+def measured_functions(model, dim, key, inputs=1500):
+    """One trained instance: its predictor and square error at given spike projections, and along the teacher."""
+    sizes = model.sizes(dim)
+    instance = model.draw(sizes, named(key, "instance"))
+    readout = model.learner().fit(instance, sizes, named(key, "training")).readout
+    spikes, drawn = instance.spikes, jax.random.normal(named(key, "inputs"), (inputs, dim))
+    rest = drawn - drawn @ spikes @ spikes.T
+
+    def at(place):
+        shifted = rest + place[: spikes.shape[1]] @ spikes.T
+        labels = model.target.draw(shifted @ instance.teacher, named(key, "labels"))
+        predicted = instance.design(shifted) @ readout
+        return jnp.mean(predicted), jnp.mean((labels - predicted) ** 2)
+
+    places = jnp.asarray(PLACES)
+    line = learned_function(instance, readout, places[:, 0], inputs, named(key, "line"))
+    return jnp.stack([*jax.vmap(at)(places), line])
+
+
+@pytest.mark.parametrize("name", ["underparametrised", "two groups", "two spikes"])
+def test_functions_of_a_solution_are_the_experiments(float64, name):
+    """Trained networks at fixed projections on the spikes, and at fixed projections on the teacher."""
+    model, dim, replicas = CASES[name], 240, 32
+    keys = jax.random.split(jax.random.key(5), replicas)
+    run = jax.jit(lambda key: measured_functions(model, dim, key))
+    measured = np.array([run(key) for key in keys])
+    mean, error = measured.mean(0), measured.std(0, ddof=1) / np.sqrt(replicas)
+    solution, kappa = ll.solve(model, dim=dim), PLACES if name == "two spikes" else PLACES[:, 0]
+    theory = np.stack([
+        model.mean_predictor(solution, kappa), model.conditional_error(solution, kappa),
+        model.learned_function(solution, PLACES[:, 0]),
+    ])  # fmt: skip
+    allowed = 4 * error + 3 / dim * np.max(np.abs(theory), axis=1, keepdims=True)
+    assert np.all(np.abs(mean - theory) < allowed), (mean - theory, error)
+    # The spike is seen: the predictor along it is no function of the teacher's projection alone.
+    assert np.max(np.abs(theory[0] - theory[2])) > 10 * np.max(error[[0, 2]])
 
 
 def test_learned_function_is_the_best_slope_without_a_spike():

@@ -59,9 +59,9 @@ def test_two_groups_and_two_spikes():
 
 @pytest.mark.usefixtures("float64")
 def test_fluctuating_row_norms_add_their_response_to_the_span():
-    """ReLU: dc0/dc = phi(t)/(2 sqrt c), which is not among c0 and kappa c1."""
-    r, c, gamma = 1.3, 1.2, 0.8
-    fields = dict(strength=r, alignment=gamma, bulk_variance=c)  # noqa: C408
+    """ReLU: dc0/dc = phi(t)/(2 sqrt c); c0 = (r kappa + b) Phi(t) + sqrt(c) phi(t), so it is new for b != 0."""
+    r, c, gamma, bias = 1.3, 1.2, 0.8, 0.9
+    fields = {"strength": r, "alignment": gamma, "bulk_variance": c, "shift": bias}
     spherical, gaussian = (
         ll.models.SpikedRandomFeatures(
             ll.activations.ReLU(),
@@ -74,9 +74,10 @@ def test_fluctuating_row_norms_add_their_response_to_the_span():
         )
         for rows in ("spherical", "gaussian")
     )
-    t = r * NODES / np.sqrt(c)
+    s = r * NODES + bias
+    t = s / np.sqrt(c)
     density = np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi)
-    mean, slope = r * NODES * ndtr(t) + np.sqrt(c) * density, ndtr(t)
+    mean, slope = s * ndtr(t) + np.sqrt(c) * density, ndtr(t)
     damping = np.exp(-(1 - gamma**2) / 2)
     label, response = damping * np.sin(gamma * NODES), damping * np.sqrt(1 - gamma**2) * np.cos(gamma * NODES)
     power = (1 - np.exp(-2)) / 2
@@ -132,4 +133,5 @@ def test_bounds_have_derivatives():
         return realised_error(tables, infinite_penalty_readout(tables)).value
 
     slope = jax.grad(upper)(1.2)
-    assert slope == pytest.approx((upper(1.2 + 1e-4) - upper(1.2 - 1e-4)) / 2e-4, rel=1e-6)
+    difference = (upper(1.2 + 1e-4) - upper(1.2 - 1e-4)) / 2e-4
+    assert float(slope) == pytest.approx(float(difference), rel=1e-6)

@@ -149,6 +149,8 @@ def test_transformations(float64):
     np.testing.assert_allclose(jax.vmap(law.density)(x), plain, atol=1e-10)
     z = jnp.array([0.3 + 0.2j, -1.0])
     np.testing.assert_allclose(jax.jit(law.stieltjes)(z), law.stieltjes(np.asarray(z)), atol=1e-10)
+    inside = jax.jit(lambda t: t * law.density(0.7) * law.stieltjes(-1.0).real * law.edges[0, 1])(2.0)
+    assert float(inside) == pytest.approx(2 * law.density(0.7) * law.stieltjes(-1.0).real * law.edges[0, 1])
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,32 @@ def test_linear_features_do_not_need_the_spike():
     assert solution.order_parameters["spike_overlap"] == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.parametrize(("samples", "width"), [(1.3, 0.9), (0.5, 1.5), (3.0, 2.0)])
+@pytest.mark.parametrize("strength", [0.0, 1.1])
+def test_linear_features_have_a_cubic_response(samples, width, strength):
+    """c1 = 1, c2 = 0: V is one number, and the two equations for it and V2 close to a cubic.
+
+    With a = (n/p)/(1 + V), chi = c (p/d) V2 and (p/d) V = chi/(1 + chi a), the resolvent's equation
+    V2 (penalty + c a/(1 + chi a)) = 1 reads penalty V2 = 1 - a V; eliminating V2,
+    penalty V (1 + V)^2 = c (1 + V - (n/p) V)(1 + V - (n/d) V).
+    """
+    penalty, variance = 0.02, 1.2
+    model = spiked(
+        activation=ll.activations.Linear(), samples_per_dim=samples, width_per_dim=width, strength=strength
+    )
+    cubic = penalty * np.poly1d([1, 2, 1, 0]) - variance * np.poly1d([1 - samples / width, 1]) * np.poly1d(
+        [1 - samples, 1]
+    )
+    pulls = [(root.real, samples / width / (1 + root.real)) for root in cubic.roots if abs(root.imag) < 1e-12]
+    # Positive responses: V > 0 and V2 > 0, and the bulk's own resolvent too.
+    legal = [(v, pull) for v, pull in pulls if v > 0 and pull * v < 1 and width * pull * v < 1]
+    assert len(legal) == 1
+    response, pull = legal[0]
+    order = ll.solve(model).order_parameters
+    assert order["bulk_response"][0, 0] == pytest.approx(response, rel=1e-9)
+    assert order["response"][0] == pytest.approx((1 - pull * response) / penalty, rel=1e-9)
+
+
 @pytest.mark.parametrize(("samples", "width"), [(0.7, 1.4), (2.0, 0.8)])
 def test_zero_penalty_is_the_limit_of_small_ones(samples, width):
     model = spiked(samples_per_dim=samples, width_per_dim=width, strength=0.5, penalty=0.0)

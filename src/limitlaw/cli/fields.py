@@ -47,9 +47,12 @@ def parse_value(model: Any, field: str, text: str) -> Any:
     if field == "activation":
         parts = entries(text)
         return parse_activation(text) if parts is None else tuple(parse_activation(part) for part in parts)
-    parse = {"target": parse_target, "loss": parse_loss, "penalty": parse_penalty}.get(field)
-    if parse is not None:
-        return parse(text)
+    if field == "target":
+        return parse_target(text)
+    if field == "loss":
+        return parse_loss(text)
+    if field == "penalty":
+        return parse_penalty(type(model).__name__, text)
     if text.lower() == "none" and field in _optional(model):
         return None
     if isinstance(getattr(model, field), str):

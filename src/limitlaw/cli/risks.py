@@ -20,11 +20,11 @@ def parse_loss(text: str) -> Any:
     return _built("loss", name, kind, numbers, allowed=(0, 1) if name == "huber" else (0,))
 
 
-def parse_penalty(text: str) -> Any:
+def parse_penalty(owner: str, text: str) -> Any:
     """A number, which is a ridge, or "lasso(0.1)", "elastic-net(0.1,0.2)".
 
     Raises:
-        UnknownName, InvalidInput: no such penalty, or parameters that it does not take.
+        InvalidInput: neither, or numbers that the penalty does not take.
     """
     from limitlaw.vocabulary import penalties
 
@@ -32,7 +32,10 @@ def parse_penalty(text: str) -> Any:
         return float(text)
     except ValueError:
         name, numbers = _call("penalty", text)
-    kind = getattr(penalties, find("penalty", name, PENALTIES))
+    if name not in PENALTIES:
+        allowed = "a number, or one of ridge(0.1), lasso(0.1), elastic-net(0.01,0.1)"
+        raise InvalidInput(owner, "penalty", allowed, repr(text))
+    kind = getattr(penalties, PENALTIES[name])
     return _built("penalty", name, kind, numbers, allowed=(2,) if name == "elastic-net" else (1,))
 
 
@@ -49,5 +52,5 @@ def _call(field: str, text: str) -> tuple[str, list[float]]:
 def _built(field: str, name: str, kind: Any, numbers: list[float], allowed: tuple[int, ...]) -> Any:
     if len(numbers) not in allowed:
         counts = " or ".join(str(count) for count in allowed)
-        raise InvalidInput(field, name, f"given {counts} numbers in brackets", len(numbers))
+        raise InvalidInput(field, name, f"followed by numbers in brackets ({counts} of them)", len(numbers))
     return kind(*numbers)

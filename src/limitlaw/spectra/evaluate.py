@@ -1,6 +1,8 @@
 """A resolvent at many points: in batches, each point on the cheapest quadrature that resolves it."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,12 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Complex
 
-from limitlaw.core.precision import any_traced, double_precision
+from limitlaw.core.precision import any_traced, double_precision, is_traced
 from limitlaw.core.status import Status
 from limitlaw.spectra.resolvent import AbstractResolvent, AbstractTabulated, Trace
 
 _BATCHES = ((64, 1 << 9), (8, 1 << 14))
 """Points at once while a point holds no more than so many numbers: few sizes, few compilations."""
+
+
+@contextlib.contextmanager
+def on_the_host() -> Iterator[None]:
+    """Double precision, computed now even inside somebody's trace (at a price paid only there)."""
+    with double_precision(), contextlib.ExitStack() as stack:
+        if is_traced(jnp.zeros(())):
+            stack.enter_context(jax.ensure_compile_time_eval())
+        yield
 
 
 def resolve(
@@ -35,7 +46,7 @@ def resolve_with_rules(
     """As `resolve`, with the rule that each point ended on."""
     used, pending = np.zeros(len(z), int), np.arange(len(z))
     result = _empty(resolvent, len(z))
-    with double_precision(), jax.ensure_compile_time_eval():
+    with on_the_host():
         for rule in range(resolvent.rules if rules is None else rules):
             found = _in_batches(resolvent, z[pending], rule)
             for whole, part in zip(result, found, strict=True):
@@ -54,7 +65,7 @@ def resolve_traced(resolvent: AbstractResolvent, z: Any) -> Trace:
         tables = resolvent.tabulated(rule)
     else:
         # Tables of a concrete law are computed here and now, not folded into the caller's program.
-        with jax.ensure_compile_time_eval():
+        with on_the_host():
             tables = tabulate(resolvent, rule)
     found = jax.vmap(tables.trace)(z.ravel())
     return jax.tree.map(lambda leaf: leaf.reshape(z.shape + leaf.shape[1:]), found)

@@ -3,18 +3,17 @@
 import functools
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 from limitlaw.core.errors import InvalidInput, PrecisionError
-from limitlaw.core.precision import any_traced, double_precision, is_traced, number
+from limitlaw.core.precision import any_traced, is_traced, number
 from limitlaw.core.reference import Standing
 from limitlaw.core.status import Status
 from limitlaw.spectra.bands import Bands, find_bands, gaps
 from limitlaw.spectra.cumulative import Cumulative, accumulate
-from limitlaw.spectra.evaluate import constant, resolve, resolve_traced, visible
+from limitlaw.spectra.evaluate import constant, on_the_host, resolve, resolve_traced, visible
 from limitlaw.spectra.outliers import Outliers, find_outliers
 from limitlaw.spectra.resolvent import AbstractResolvent, Trace
 
@@ -78,7 +77,7 @@ class Spectrum:
         if is_traced(z) or any_traced(self._resolvent):
             return self._stieltjes_of(jnp.asarray(_complex(z)), resolve_traced)
         points = np.asarray(z, dtype=np.complex128)
-        with double_precision():
+        with on_the_host():
             return np.asarray(self._stieltjes_of(points, self._resolve_off_support))
 
     def _stieltjes_of(self, z, solver) -> Any:
@@ -118,7 +117,7 @@ class Spectrum:
         x = number(x)
         if is_traced(x) or any_traced(self._resolvent):
             return self._density_of(jnp.asarray(x), resolve_traced)
-        with double_precision():
+        with on_the_host():
             return np.asarray(self._density_of(np.asarray(x), _resolve_shaped))
 
     def _density_of(self, x, solver) -> Any:
@@ -135,7 +134,7 @@ class Spectrum:
         """A `Status` code for each point, real or complex: whether and why not to trust it."""
         self._require_concrete("status")
         points = np.asarray(x, dtype=np.complex128) / self._host(self.unit)
-        with double_precision():
+        with on_the_host():
             return np.asarray(
                 _resolve_shaped(self._resolvent, np.where(points.imag < 0, points.conj(), points)).status
             )
@@ -143,7 +142,7 @@ class Spectrum:
     @functools.cached_property
     def _bands(self) -> Bands:
         self._require_concrete("edges")
-        with double_precision(), jax.ensure_compile_time_eval():
+        with on_the_host():
             return find_bands(self._resolvent)
 
     @property
@@ -169,7 +168,7 @@ class Spectrum:
         return Atoms(np.zeros(int(mass > _ROUNDOFF)), np.array([mass] if mass > _ROUNDOFF else []))
 
     def _zero_mass(self) -> float:
-        with double_precision():
+        with on_the_host():
             rank = min(float(self._resolvent.samples_per_feature), float(constant(self._resolvent, "rank")))
         return 1 - rank if 1 - rank > _ROUNDOFF else 0.0
 
@@ -181,7 +180,7 @@ class Spectrum:
         with it, with their shifts of order one.
         """
         bands = self._bands
-        with double_precision(), jax.ensure_compile_time_eval():
+        with on_the_host():
             found = find_outliers(self._resolvent, gaps(bands))
         return found._replace(location=found.location * self._host(self.unit))
 
