@@ -6,7 +6,7 @@ import limitlaw as ll
 from limitlaw.cli.risks import parse_loss, parse_penalty
 
 
-def test_losses_and_penalties_by_name():
+def test_losses_and_penalties_by_name(float64):
     assert isinstance(parse_loss("hinge"), ll.losses.Hinge)
     assert float(parse_loss("huber(0.5)").delta) == 0.5
     assert parse_penalty("GiantStep", "1e-3") == 1e-3

@@ -165,7 +165,7 @@ def measured_functions(model, dim, key, inputs=1500):
     return jnp.stack([*jax.vmap(at)(places), line])
 
 
-@pytest.mark.parametrize("name", ["underparametrised", "two groups", "two spikes"])
+@pytest.mark.parametrize("name", ["underparametrised", "two spikes", pytest.param("two groups", marks=SLOW)])
 def test_functions_of_a_solution_are_the_experiments(float64, name):
     """Trained networks at fixed projections on the spikes, and at fixed projections on the teacher."""
     model, dim, replicas = CASES[name], 240, 32
@@ -180,8 +180,7 @@ def test_functions_of_a_solution_are_the_experiments(float64, name):
     ])  # fmt: skip
     allowed = 4 * error + 3 / dim * np.max(np.abs(theory), axis=1, keepdims=True)
     assert np.all(np.abs(mean - theory) < allowed), (mean - theory, error)
-    # The spike is seen: the predictor along it is no function of the teacher's projection alone.
-    assert np.max(np.abs(theory[0] - theory[2])) > 10 * np.max(error[[0, 2]])
+    assert np.all(error[[0, 2]] < 0.02 * np.ptp(theory[[0, 2]], axis=1, keepdims=True))  # it can tell
 
 
 def test_learned_function_is_the_best_slope_without_a_spike():
