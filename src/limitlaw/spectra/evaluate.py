@@ -106,7 +106,9 @@ def constant(resolvent: AbstractResolvent, name: str) -> Any:
 
 @jax.jit
 def _compiled(tables: AbstractTabulated, z) -> Trace:
-    return jax.vmap(tables.trace)(z)
+    if len(z) > 1:
+        return jax.vmap(tables.trace)(z)
+    return jax.tree.map(lambda leaf: leaf[None], tables.trace(z[0]))
 
 
 def visible(trace: Trace) -> np.ndarray:
