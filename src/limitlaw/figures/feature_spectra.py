@@ -64,7 +64,7 @@ def draw_tails(scale: Scale, path: Path) -> Table:
         figure, axes = plt.subplots(figsize=(6.8, 4.4))
         for (label, letters), colour in zip(VOCABULARIES.items(), COLOURS, strict=False):
             rows.append(_tail(axes, label, letters, colour, scale))
-        axes.set(xlabel="eigenvalue of ΦᵀΦ/p", ylabel="density", yscale="log", ylim=(1e-4, 3.0))
+        axes.set(xlabel="eigenvalue of ΦᵀΦ/p", ylabel="density", yscale="log", ylim=(3e-3, 3.0))
         axes.set_title(f"lines: law; points: {_REPLICAS} matrices at d = {scale.dim}")
         axes.legend(loc="upper right")
         return _finish(figure, path, rows)

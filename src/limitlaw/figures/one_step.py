@@ -57,8 +57,10 @@ def _vocabularies() -> list[Panel]:
     """Test error against samples for several vocabularies of the readout before the step."""
     network = GiantStep(Tanh(), _SINE, 2.0, 20.0, 1.0, 1.0, 0.05)
     over = {"samples_per_dim": _SAMPLES, "readout": VOCABULARIES}
-    title = "tanh student, sine target, η/p = 2, n₀/d = 20"
-    return [Panel(title, Study(network, over), "samples_per_dim", "readout", best_linear_error(_SINE))]
+    title = "tanh student, sine target, η/p = 2, n₀/d = 20; lines with the leading finite-width term"
+    # Letters of one sign have nearly the same mean functions: the limit is reached at enormous widths only.
+    study, floor = Study(network, over), best_linear_error(_SINE)
+    return [Panel(title, study, "samples_per_dim", "readout", floor, finite_width=True)]
 
 
 def _losses() -> list[Panel]:

@@ -10,12 +10,24 @@ from jaxtyping import Array, Float, Inexact
 
 
 def inverse(matrix: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
-    """Inverse; by cofactors up to 3 x 3."""
+    """Inverse of a matrix whose leading blocks are regular, as those of Gram matrices and of 1 + L D are.
+
+    By cofactors up to 3 x 3, by halves beyond. LAPACK is avoided on purpose: two of its batched calls
+    side by side in one compiled loop have been seen to wait for each other's threads for ever.
+    """
     size = matrix.shape[-1]
     if size > 3:
-        return jnp.linalg.inv(matrix)
+        return _inverse_by_halves(matrix, size // 2)
     adjugate = _adjugate(matrix, size)
     return adjugate / jnp.sum(matrix[0] * adjugate[:, 0])
+
+
+def _inverse_by_halves(matrix: Inexact[Array, "n n"], half: int) -> Inexact[Array, "n n"]:
+    first = inverse(matrix[:half, :half])
+    left, right = matrix[half:, :half] @ first, first @ matrix[:half, half:]
+    rest = inverse(matrix[half:, half:] - matrix[half:, :half] @ right)
+    corner = -right @ rest
+    return jnp.block([[first - corner @ left, corner], [-rest @ left, rest]])
 
 
 def _adjugate(matrix: Inexact[Array, "n n"], size: int) -> Inexact[Array, "n n"]:
