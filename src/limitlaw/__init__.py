@@ -23,6 +23,7 @@ _HOMES = {
     "use_float64": "limitlaw.core.precision:use_float64",
     "models": "limitlaw.models",
     "activations": "limitlaw.vocabulary.activations",
+    "biases": "limitlaw.vocabulary.biases",
     "covariances": "limitlaw.vocabulary.covariances",
     "losses": "limitlaw.vocabulary.losses",
     "penalties": "limitlaw.vocabulary.penalties",
@@ -35,6 +36,7 @@ __all__ = [
     "Study",
     "__version__",
     "activations",
+    "biases",
     "bounds",
     "check_model",
     "compare",
@@ -66,7 +68,7 @@ if TYPE_CHECKING:
     from limitlaw.core import errors
     from limitlaw.core.precision import use_float64
     from limitlaw.studies import Study, load, save
-    from limitlaw.vocabulary import activations, covariances, losses, penalties, targets
+    from limitlaw.vocabulary import activations, biases, covariances, losses, penalties, targets
 
 
 def __getattr__(name: str) -> Any:

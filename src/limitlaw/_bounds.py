@@ -14,6 +14,7 @@ from limitlaw.models._bound_search import Axes, Side, evaluate, search, search_a
 from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent
 from limitlaw.theory.error_bounds import best_linear_error
 from limitlaw.theory.readout import Readout, field_law
+from limitlaw.vocabulary.biases import given
 from limitlaw.vocabulary.losses import Square
 
 
@@ -105,8 +106,9 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
 
     Args:
         model: SpikedRandomFeatures, RandomFeatures or GiantStep (by its isotropic mapping).
-        over_bias: minimise each bound over one bias for all neurons, in place of the model's `shift`. It is
-            not convex: up to four root mean square pre-activations on each side are scanned, then refined.
+        over_bias: minimise each bound over one bias for all neurons, in place of the model's `shift`; always
+            done where the model trains its bias. It is not convex: up to four root mean square
+            pre-activations on each side are scanned, then refined.
         over_step: minimise each bound over the step size of a GiantStep; strengths up to 10 are scanned. An
             infinite batch is eq. 28, where the rows keep their variance and the strength alone varies.
 
@@ -118,6 +120,7 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
         NotConverged: the quadrature over the latent does not resolve the functions.
     """
     _require_bounded(model)
+    over_bias = over_bias or model.controls().bias is not None
     if over_step:
         _require_step(model)
     if over_bias:
@@ -162,7 +165,7 @@ def _require_step(model: Any) -> None:
 
 
 def _require_one_bias(model: Any) -> None:
-    shift = getattr(model, "shift", np.zeros(()))
+    shift = given(model.shift)
     if np.ptp(shift) > 0:
         allowed = "the same for all groups to minimise over one bias"
         raise InvalidInput(type(model).__name__, "shift", allowed, shift, "the bias of each neuron")

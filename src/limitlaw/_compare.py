@@ -11,7 +11,14 @@ from limitlaw.core.records import Measurements, Solution
 if TYPE_CHECKING:
     import xarray as xr
 
-OBSERVABLES = ("test_error", "train_error", "test_loss", "train_loss", "classification_error")
+OBSERVABLES = (
+    "test_error",
+    "train_error",
+    "test_loss",
+    "train_loss",
+    "train_objective",
+    "classification_error",
+)
 
 
 def compare(theory: Any, experiment: Any, quantities: Sequence[str] | None = None) -> "xr.Dataset":

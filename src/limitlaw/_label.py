@@ -24,6 +24,7 @@ AXES = {
     "strength": ("group",),
     "alignment": (),
     "bulk_variance": ("group",),
+    "shift": (),
 }
 """Axes of order parameters, after the axes of the study."""
 
@@ -32,6 +33,7 @@ MEANINGS = {
     "train_error": "the same mean over the training set, without penalty",
     "test_loss": "E loss(y, f) on a fresh sample",
     "train_loss": "mean loss over the training set, without penalty",
+    "train_objective": "minimised objective per sample, square loss with its 1/2",
     "classification_error": "P(y f < 0) on a fresh sample",
     "mean": "p^(-1/2) times the sum of the readout over the group",
     "spike_overlap": "p^(-1/2) a_k . B_k v_b",
@@ -44,6 +46,7 @@ MEANINGS = {
     "strength": "component of the group's rows along the spike",
     "alignment": "spike . teacher",
     "bulk_variance": "mean squared norm of the rows outside the spike",
+    "shift": "the bias that was trained with the readout",
 }
 
 

@@ -81,7 +81,8 @@ def test_a_cell_is_the_verbs_replica():
 def test_compare():
     theory, measured = STUDY.solve(), STUDY.thin(samples_per_dim=2).simulate(dim=60, replicas=5)
     table = ll.compare(theory, measured)
-    assert list(table.quantity.values) == ["test_error", "train_error", "test_loss", "train_loss"]
+    names = ["test_error", "train_error", "test_loss", "train_loss", "train_objective"]
+    assert list(table.quantity.values) == names
     point = table.sel(quantity="test_error", samples_per_dim=2.5, penalty=0.5)
     values = measured["test_error"].sel(samples_per_dim=2.5, penalty=0.5).values
     assert float(point.experiment) == pytest.approx(values.mean())

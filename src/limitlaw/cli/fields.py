@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from limitlaw.cli.ranges import entries, parse_assignments, parse_axis
-from limitlaw.cli.risks import parse_loss, parse_penalty
+from limitlaw.cli.risks import parse_bias, parse_loss, parse_penalty
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
 
@@ -53,6 +53,8 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return parse_loss(text)
     if field == "penalty":
         return parse_penalty(type(model).__name__, text)
+    if field == "shift" and text.lower().startswith("trained"):
+        return parse_bias(text)
     if text.lower() == "none" and field in _optional(model):
         return None
     if isinstance(getattr(model, field), str):

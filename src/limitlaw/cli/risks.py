@@ -1,4 +1,4 @@
-"""Text of a loss or a penalty to its object."""
+"""Text of what is minimised to its object: a loss, a penalty, a bias that is trained along."""
 
 from typing import Any
 
@@ -37,6 +37,18 @@ def parse_penalty(owner: str, text: str) -> Any:
         raise InvalidInput(owner, "penalty", allowed, repr(text))
     kind = getattr(penalties, PENALTIES[name])
     return _built("penalty", name, kind, numbers, allowed=(2,) if name == "elastic-net" else (1,))
+
+
+def parse_bias(text: str) -> Any:
+    """ "trained", or "trained(6)" with the range that is searched.
+
+    Raises:
+        InvalidInput: another name, or numbers that it does not take.
+    """
+    from limitlaw.vocabulary.biases import Trained
+
+    name, numbers = _call("shift", text)
+    return _built("shift", name, Trained, numbers, allowed=(0, 1))
 
 
 def _call(field: str, text: str) -> tuple[str, list[float]]:

@@ -12,6 +12,7 @@ class Status(IntEnum):
     UNRESOLVED = 3
     DIVERGED = 4
     SEPARABLE = 5
+    OUT_OF_RANGE = 6
 
     @property
     def sentence(self) -> str:
@@ -40,6 +41,10 @@ _SENTENCES = {
     Status.SEPARABLE: (
         "no finite minimiser was found at zero penalty: with too few samples some readout classifies every "
         "training label correctly, and scaling it up lowers the loss for ever; use a positive penalty"
+    ),
+    Status.OUT_OF_RANGE: (
+        "the trained bias lies at an end of the range that was searched, or the objective has no valley "
+        "there; raise `largest` of the trained bias"
     ),
     Status.DIVERGED: (
         "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"

@@ -6,6 +6,7 @@ import numpy as np
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced
+from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.penalties import AbstractPenalty
 from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget
@@ -63,6 +64,15 @@ def require_penalty(owner: str, value: Any, meaning: str) -> None:
     """A penalty object, which has checked itself, or the strength of a ridge, zero or more."""
     if not isinstance(value, AbstractPenalty):
         require_nonnegative(owner, "penalty", value, meaning)
+
+
+def require_shift(owner: str, value: Any, meaning: str, groups: int | None = None) -> None:
+    """A trained bias, which has checked itself, or finite biases, one for all groups or one for each."""
+    if isinstance(value, Trained):
+        return
+    require_finite(owner, "shift", value, meaning, shape=None)
+    if value.ndim > 1 or (groups is not None and value.shape not in ((), (groups,))):
+        raise InvalidInput(owner, "shift", "of shape () or (groups,)", f"shape {value.shape}", meaning)
 
 
 def require_loss_fits(owner: str, loss: AbstractLoss, target: AbstractTarget) -> None:

@@ -7,6 +7,7 @@ the latent rule, the endpoints, and naming the results is the same.
 import abc
 from typing import Any, cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +34,7 @@ from limitlaw.simulation.ridge import RidgeLearner
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.simulation.spectrum import DrawnGram, drawn_gram
 from limitlaw.simulation.testing import test_errors
+from limitlaw.simulation.trained_bias import BiasedEstimate, BiasedLearner
 from limitlaw.theory.bulks import AbstractBulk
 from limitlaw.theory.feature_spectrum import FeatureResolvent
 from limitlaw.theory.latent import Latent, latent_rule
@@ -46,8 +48,8 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
 
     Order parameters, with their axes: `mean` m (groups), `spike_overlap` theta (groups, spikes),
     `teacher_overlap` psi (groups), `bulk_norm` Q (groups, groups), `norm` q2 (groups),
-    `bulk_response` V1 (groups, groups), `response` V2 (groups), and `row_norm_overlap` (groups) where
-    the rows' norms fluctuate.
+    `bulk_response` V1 (groups, groups), `response` V2 (groups); `row_norm_overlap` (groups) where the rows'
+    norms fluctuate, and `shift` () where the bias is trained.
     """
 
     @abc.abstractmethod
@@ -72,19 +74,21 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         refinement = 1 if any_traced(self) else refinement
         risk = self.controls()
         nodes = latent_count(risk.loss, risk.penalty, self.spike_count, refinement)
-        return Plan(
-            (self._endpoint(), any_traced(self._given_rows())),
-            nodes,
-            points_at_once(risk.loss, risk.penalty, self.spike_count, nodes),
-        )
+        points = points_at_once(risk.loss, risk.penalty, self.spike_count, nodes)
+        return Plan((self._endpoint(), any_traced(self._given_rows())), nodes, points)
 
     def _endpoint(self) -> Endpoint:
         """Which equations hold: zero penalty differs on the two sides of n = p, and diverges on it."""
-        samples, width, penalty, loss = self.controls()
+        samples, width, penalty, loss, bias = self.controls()
         if any_traced((samples, width, penalty)) or isinstance(penalty, AbstractPenalty) or penalty > 0:
             return "interior"
         if not any_traced(self):
             self._require_full_rank(float(width))
+        if bias is not None and samples <= width:
+            allowed = (
+                "positive when a bias is trained and features outnumber the samples (any bias fits them)"
+            )
+            raise InvalidInput(type(self).__name__, "penalty", allowed, 0, self.meanings["penalty"])
         if not is_linear(loss, penalty):
             return self._endpoint_of_loss(loss, float(samples), float(width))
         if abs(samples / width - 1) < 1e-12:
@@ -122,7 +126,13 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         norms = problem.first_layer.fluctuating_norms
         if endpoint == "threshold":
             return diverged_solution(groups, spikes, norms, self.standing)
-        return named_solution(problem.limit(bulk, plan.nodes, endpoint), spikes, norms, self.standing)
+        if problem.bias is None:
+            return named_solution(problem.limit(bulk, plan.nodes, endpoint), spikes, norms, self.standing)
+        found, bias = problem.with_trained_bias(bulk, plan.nodes, endpoint)
+        solution = named_solution(found, spikes, norms, self.standing)
+        return eqx.tree_at(
+            lambda s: s.order_parameters, solution, solution.order_parameters | {"shift": bias}
+        )
 
     @property
     def stores_design(self) -> bool:
@@ -130,19 +140,34 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         risk = self.controls()
         return not is_linear(risk.loss, risk.penalty)
 
-    def learner(self) -> RidgeLearner | ConvexLearner:
+    def learner(self) -> RidgeLearner | ConvexLearner | BiasedLearner:
         risk = self.controls()
         if is_linear(risk.loss, risk.penalty):
-            return RidgeLearner(jnp.asarray(risk.penalty))
-        return ConvexLearner(risk.loss, as_penalty(risk.penalty))
+            learner = RidgeLearner(jnp.asarray(risk.penalty))
+        else:
+            learner = ConvexLearner(risk.loss, as_penalty(risk.penalty))
+        if risk.bias is None:
+            return learner
+        return BiasedLearner(learner, risk.bias.largest, risk.bias.candidates)
 
     def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
+        if not isinstance(estimate, BiasedEstimate):
+            return self._measured(instance, estimate, sizes, key)
+        shifted = instance.shifted(estimate.bias)
+        observables, order = self._measured(shifted, estimate.estimate, sizes, key)
+        return observables, order | {"shift": estimate.bias}
+
+    def _measured(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
         observables = test_errors(instance, estimate.readout, self.controls().loss, sizes, named(key, "test"))
-        observables |= {"train_error": estimate.train_error, "train_loss": estimate.train_loss}
+        trained = ("train_error", "train_loss", "train_objective")
+        observables |= {name: getattr(estimate, name) for name in trained}
         return observables, overlaps(instance, estimate, named(key, "probes"))
 
     def law(self, dim: Any) -> FeatureResolvent:
-        given, (samples, width, _, _) = self._given_rows(), self.controls()
+        given, (samples, width, _, _, bias) = self._given_rows(), self.controls()
+        if bias is not None:
+            allowed = "given for a spectrum (solve the model, and put the solution's `shift` in its place)"
+            raise InvalidInput(type(self).__name__, "shift", allowed, bias.label, self.meanings["shift"])
         if given and dim is not None:
             self.sizes(dim)
         return FeatureResolvent(
@@ -190,8 +215,14 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
             values = jax.vmap(lambda one: self._learned_at(solution, one, nodes))(points.ravel())
             return np.asarray(values.reshape(points.shape))
 
+    def _problem_of(self, solution: Solution) -> ReadoutProblem:
+        problem = self.problem()
+        if problem.bias is None:
+            return problem
+        return problem.shifted(jnp.asarray(solution.order_parameters["shift"]))
+
     def _learned_at(self, solution: Solution, t, nodes: int):
-        problem, readout = self.problem(), readout_of(solution)
+        problem, readout = self._problem_of(solution), readout_of(solution)
         alignment, rest = jnp.asarray(problem.alignment), problem.orthogonal
         rule = latent_rule(alignment, rest, (), nodes)
         square = alignment @ alignment
@@ -205,7 +236,7 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
 
     def _along_spikes(self, function, solution: Solution, kappa) -> np.ndarray:
         with double_precision():
-            problem = self.problem()
+            problem = self._problem_of(solution)
             spikes = problem.first_layer.strengths.shape[1]
             points = np.asarray(kappa, dtype=np.float64)
             shape = points.shape if spikes == 1 else points.shape[:-1]

@@ -4,6 +4,7 @@ It chooses the engine: square loss with a ridge is linear beyond the responses (
 else goes through the two halves (`theory.two_halves`).
 """
 
+import dataclasses
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -19,8 +20,10 @@ from limitlaw.theory.latent import latent_rule, refined_count
 from limitlaw.theory.output_half import classification_error
 from limitlaw.theory.readout import ReadoutLimit, field_law
 from limitlaw.theory.ridge import RidgeSystem
+from limitlaw.theory.trained_bias import train_bias
 from limitlaw.theory.two_halves import State, TwoHalves, solve_two_halves
 from limitlaw.theory.weight_half import AbstractWeightHalf, RidgeWeights, SeparableWeights
+from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.losses import AbstractLoss, Square
 from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty
 from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget
@@ -35,12 +38,13 @@ _ELEMENTS = 1 << 15
 
 
 class Controls(NamedTuple):
-    """n/d, p/d, penalty and loss of a model, as given."""
+    """n/d, p/d, penalty and loss of a model, as given; and the bias that is trained, if one is."""
 
     samples_per_dim: Any
     width_per_dim: Any
     penalty: Any
     loss: AbstractLoss
+    bias: Trained | None = None
 
 
 class ReadoutProblem(eqx.Module):
@@ -53,6 +57,7 @@ class ReadoutProblem(eqx.Module):
         samples_per_feature: n/p.
         penalty: lambda of a ridge, or another separable penalty.
         loss: of a sample.
+        bias: trained with the readout in place of the first layer's shifts; None when these are given.
     """
 
     first_layer: FirstLayer
@@ -61,6 +66,7 @@ class ReadoutProblem(eqx.Module):
     samples_per_feature: Float[Array, ""]
     penalty: Float[Array, ""] | AbstractPenalty
     loss: AbstractLoss = Square()
+    bias: Trained | None = None
 
     @property
     def orthogonal(self) -> Float[Array, ""]:
@@ -78,6 +84,25 @@ class ReadoutProblem(eqx.Module):
         """Tables on given points of the latent."""
         teacher = teacher_functions(self.target, jnp.asarray(self.alignment), self.orthogonal, latent.nodes)
         return Tables(latent, self.first_layer.functions(latent.nodes), teacher)
+
+    def shifted(self, bias: Any) -> "ReadoutProblem":
+        """The same problem with one bias for all neurons."""
+        layer = self.first_layer
+        layer = dataclasses.replace(layer, shifts=jnp.broadcast_to(bias, layer.shifts.shape))
+        return dataclasses.replace(self, first_layer=layer, bias=None)
+
+    def with_trained_bias(
+        self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint
+    ) -> tuple[ReadoutLimit, Float[Array, ""]]:
+        """The limit at the trained bias, and this bias; arguments as in `limit`."""
+        assert self.bias is not None
+        latent = self.tables(nodes).latent
+        return train_bias(
+            lambda bias: self.shifted(bias).limit(bulk, nodes, endpoint),
+            lambda bias: self.shifted(bias).first_layer.functions(latent.nodes),
+            latent.weights,
+            self.bias.largest * jnp.linspace(-1, 1, self.bias.candidates),
+        )
 
     def limit(self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint) -> ReadoutLimit:
         """Solve on a latent rule of the given size; `endpoint` says which equations hold."""

@@ -20,6 +20,7 @@ from limitlaw.models._fields import (
     require_nonnegative,
     require_penalty,
     require_positive,
+    require_shift,
 )
 from limitlaw.models._groups import fractions_of
 from limitlaw.models._readout_problem import Controls
@@ -35,6 +36,7 @@ from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Erf, Linear, Sin, Tanh, as_activation
+from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -75,6 +77,8 @@ class GiantStep(AbstractSpikedEquivalent):
         readout: vocabulary of the readout before the step; one neuron group for each letter.
         readout_fraction: share of the neurons with each letter; None for equal shares.
         bulk: "isotropic".
+        loss: of a sample of the second stage; square by default.
+        shift: bias t added to the neurons after the step, as in `SpikedRandomFeatures`.
 
     Raises:
         InvalidInput: a ratio is out of range; the activation is not odd or has jumps.
@@ -91,6 +95,7 @@ class GiantStep(AbstractSpikedEquivalent):
     readout_fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     bulk: Literal["isotropic"] = eqx.field(static=True, default="isotropic")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
+    shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.HEURISTIC
@@ -100,6 +105,7 @@ class GiantStep(AbstractSpikedEquivalent):
         "step_samples_per_dim": "n0/d, samples of the giant step per input dimension",
         "readout": "the vocabulary of the readout before the step",
         "readout_fraction": "the share of the neurons with each letter",
+        "shift": "t, the bias of each neuron after the step",
     }
 
     def __check_init__(self) -> None:
@@ -119,6 +125,7 @@ class GiantStep(AbstractSpikedEquivalent):
             )
         if self.readout_fraction is not None:
             require_fractions(owner, "readout_fraction", self.readout_fraction, groups[0])
+        require_shift(owner, self.shift, self.meanings["shift"], groups[0])
         if self.bulk != "isotropic":
             raise InvalidInput(
                 owner, "bulk", '"isotropic"', repr(self.bulk), "how the rows after the step are modelled"
@@ -161,10 +168,13 @@ class GiantStep(AbstractSpikedEquivalent):
             bulk_variance=rows.bulk_variance,
             fraction=self.readout_fraction,
             loss=self.loss,
+            shift=self.shift,
         )
 
     def controls(self) -> Controls:
-        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
+        return Controls(
+            self.samples_per_dim, self.width_per_dim, self.penalty, self.loss, trained(self.shift)
+        )
 
     def limit(self, plan: Plan, dim: Any) -> Solution:
         solution, rows = super().limit(plan, dim), self._rows()
@@ -182,7 +192,8 @@ class GiantStep(AbstractSpikedEquivalent):
     def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
         """The true two-layer network after its true gradient step."""
         step_size, readout = jnp.asarray(self.step_size), jnp.asarray(self.readout)
-        return draw_stepped_network(key, sizes, step_size, readout, self.activation, self.target)
+        network = draw_stepped_network(key, sizes, step_size, readout, self.activation, self.target)
+        return network.shifted(jnp.asarray(given(self.shift)))
 
     def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
         observables, order = super().measure(instance, estimate, sizes, key)

@@ -14,6 +14,7 @@ from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquival
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
+from limitlaw.vocabulary.biases import Trained, bias_field
 from limitlaw.vocabulary.covariances import Covariance
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
@@ -38,7 +39,7 @@ class RandomFeatures(AbstractSpikedEquivalent):
         penalty: lambda in sum (y - f)^2 + lambda |a|^2.
         bulk_variance: c, squared norm of a row, shape () or (groups,).
         fraction: share of the neurons in each group; None for equal shares.
-        shift: bias t, shape () or (groups,).
+        shift: bias t, as in `SpikedRandomFeatures`.
         rows: "spherical", "gaussian" or "orthogonal".
         loss: of a sample; square by default.
         covariance: of the rows, as in `SpikedRandomFeatures`.
@@ -54,7 +55,7 @@ class RandomFeatures(AbstractSpikedEquivalent):
     penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
     fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
-    shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
+    shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
     rows: Literal["spherical", "gaussian", "orthogonal"] = eqx.field(static=True, default="spherical")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
     covariance: Covariance | None = None
@@ -104,7 +105,7 @@ class RandomFeatures(AbstractSpikedEquivalent):
         )
 
     def controls(self) -> Controls:
-        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
+        return self.spiked().controls()
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         return self.spiked().sizes(dim, test_samples)

@@ -18,6 +18,7 @@ from limitlaw.models._fields import (
     require_loss_fits,
     require_penalty,
     require_positive,
+    require_shift,
 )
 from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
 from limitlaw.models._readout_features import AbstractReadoutFeatures
@@ -30,6 +31,7 @@ from limitlaw.theory.conditional_features import FirstLayer
 from limitlaw.theory.independent_bulk import IndependentBulk, RowSpectrum
 from limitlaw.theory.orthogonal_bulk import OrthogonalBulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
 from limitlaw.vocabulary.covariances import Covariance
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
@@ -80,7 +82,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         alignment: v_b . w*, shape () or (spikes,); its norm is at most 1.
         bulk_variance: c, shape () or (groups,).
         fraction: share of the neurons in each group; None for equal shares.
-        shift: bias t, shape () or (groups,).
+        shift: bias t, shape () or (groups,); or `ll.biases.Trained()`, one bias trained with the readout.
         rows: "spherical", "gaussian" or "orthogonal" (p <= d).
         loss: of a sample; square by default.
         covariance: of the bulk rows in units of their mean variance; None for isotropic ones.
@@ -98,7 +100,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
     alignment: Float[Array, "..."] = eqx.field(converter=number)
     bulk_variance: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
     fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
-    shift: Float[Array, "..."] = eqx.field(converter=number, default=0.0)
+    shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
     rows: Literal["spherical", "gaussian", "orthogonal"] = eqx.field(static=True, default="spherical")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
     covariance: Covariance | None = None
@@ -120,12 +122,11 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         require_penalty(owner, self.penalty, self.meanings["penalty"])
         require_loss_fits(owner, self.loss, self.target)
         require_finite(owner, "strength", self.strength, self.meanings["strength"], shape=None)
-        require_finite(owner, "shift", self.shift, self.meanings["shift"], shape=None)
+        require_shift(owner, self.shift, self.meanings["shift"])
         require_positive(
             owner, "bulk_variance", self.bulk_variance, self.meanings["bulk_variance"], shape=None
         )
-        for field in ("bulk_variance", "shift"):
-            _at_most_rank(owner, field, getattr(self, field), 1, "() or (groups,)")
+        _at_most_rank(owner, "bulk_variance", self.bulk_variance, 1, "() or (groups,)")
         _at_most_rank(owner, "strength", self.strength, 2, "(), (groups,) or (groups, spikes)")
         if self.fraction is not None:
             require_fractions(owner, "fraction", self.fraction, groups)
@@ -184,7 +185,9 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         return self.strength.shape[1] if self.strength.ndim == 2 else 1
 
     def controls(self) -> Controls:
-        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
+        return Controls(
+            self.samples_per_dim, self.width_per_dim, self.penalty, self.loss, trained(self.shift)
+        )
 
     def problem(self) -> ReadoutProblem:
         groups = self.groups
@@ -194,7 +197,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
             activations_of(self.activation, groups),
             strength,
             per_group(self.bulk_variance, groups),
-            per_group(self.shift, groups),
+            per_group(given(self.shift), groups),
             fluctuating_norms=self.rows == "gaussian",
         )
         ratio = jnp.asarray(self.samples_per_dim) / jnp.asarray(self.width_per_dim)
@@ -205,6 +208,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
             ratio,
             self.penalty,
             self.loss,
+            trained(self.shift),
         )
 
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:

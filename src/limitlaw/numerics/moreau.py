@@ -5,28 +5,18 @@ For a convex l and a variance V > 0 the proximal point of a field omega is
     z = argmin l(z) + (z - omega)^2 / (2 V),      z + V l'(z) = omega.
 
 The left side of the equation increases with slope at least one, so the root lies between omega and
-omega - V l'(omega): Newton steps that leave this bracket, or do not halve, are replaced by its middle.
+omega - V l'(omega).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
-STEPS = 200
-"""Enough to bisect any bracket down to roundoff."""
+from limitlaw.numerics.roots import bracketed_root
 
 _ROUNDOFF = 1e-15
-
-
-class _Bracket(NamedTuple):
-    point: Float[Array, "..."]
-    low: Float[Array, "..."]
-    high: Float[Array, "..."]
-    move: Float[Array, "..."]
-    steps: Int[Array, ""]
 
 
 def proximal_point(
@@ -65,24 +55,4 @@ def _solve_diagonal(linear, right):
 def _root(gap, start: Float[Array, "..."]) -> Float[Array, "..."]:
     first = gap(start)
     ends = jnp.minimum(start, start - first), jnp.maximum(start, start - first)
-    bracket = _Bracket(start, *ends, jnp.full_like(start, jnp.inf), jnp.asarray(0))
-    roundoff = _ROUNDOFF * (1 + jnp.abs(start))
-    return jax.lax.while_loop(_unfinished, lambda b: _improve(gap, roundoff, b), bracket).point
-
-
-def _unfinished(bracket: _Bracket) -> Bool[Array, ""]:
-    return jnp.any(bracket.move > 0) & (bracket.steps < STEPS)
-
-
-def _improve(gap, roundoff: Float[Array, "..."], bracket: _Bracket) -> _Bracket:
-    value, rate = jax.jvp(gap, (bracket.point,), (jnp.ones_like(bracket.point),))
-    low = jnp.where(value < 0, bracket.point, bracket.low)
-    high = jnp.where(value > 0, bracket.point, bracket.high)
-    step = value / rate
-    newton = bracket.point - step
-    # Without the second condition Newton can hop between the two flat ends of a steep slope for ever.
-    good = (newton >= low) & (newton <= high) & (2 * jnp.abs(step) <= bracket.move)
-    settled = jnp.abs(step) <= roundoff
-    point = jnp.where(settled | good, newton, (low + high) / 2)
-    move = jnp.where(settled, 0.0, jnp.abs(point - bracket.point))
-    return _Bracket(point, low, high, move, bracket.steps + 1)
+    return bracketed_root(gap, start, *ends, _ROUNDOFF * (1 + jnp.abs(start)))

@@ -1,11 +1,12 @@
-"""Minima of functions of one or two variables that are not convex: scan a grid, then refine."""
+"""Minima of functions that are not convex: scan a grid, then refine the deepest valley."""
 
 import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 from scipy.ndimage import minimum_filter
 from scipy.optimize import minimize
 
@@ -81,3 +82,26 @@ def _refine(value_and_slope, axes: Sequence[np.ndarray], low: Sequence[int]) -> 
     )
     first = float(value_and_slope(start)[0])
     return (found.x, float(found.fun)) if found.fun < first - _ROUNDOFF else (start, first)
+
+
+def deepest_valley(grid: Float[Array, " nodes"], values: Float[Array, " nodes"]) -> Int[Array, ""]:
+    """Index of the grid point whose two neighbours bracket the deepest valley; traceable.
+
+    Depths are those of the parabolas through three points. Equally deep valleys go to the one nearest to
+    zero, of two opposite ones to the positive. A function that is lowest at an end gives the point next to
+    that.
+    """
+    left, middle, right = values[:-2], values[1:-1], values[2:]
+    curvature = left - 2 * middle + right
+    drop = (right - left) ** 2 / (8 * jnp.where(curvature > 0, curvature, jnp.inf))
+    depth = jnp.where((middle <= left) & (middle <= right), middle - drop, jnp.inf)
+    depth = depth.at[0].min(jnp.where(left[0] < middle[0], left[0], jnp.inf))
+    depth = depth.at[-1].min(jnp.where(right[-1] < middle[-1], right[-1], jnp.inf))
+    lowest = jnp.min(depth)
+    tied = depth <= lowest + _TIE * (jnp.max(values) - lowest)
+    inner = grid[1:-1]
+    distance = jnp.abs(inner) - _TIE * inner
+    return 1 + jnp.argmin(jnp.where(tied, distance, jnp.inf))
+
+
+_TIE = 1e-9

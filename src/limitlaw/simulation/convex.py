@@ -30,6 +30,7 @@ class ConvexEstimate(eqx.Module):
         readout: a; NaN unless certified.
         train_loss: mean of the loss over the training set, without penalty.
         train_error: mean of (y - f)^2, or fraction of wrong signs for a loss of labels.
+        train_objective: the minimised sum, per sample.
         certificate: the larger of the relative duality gap and the relative residual of the optimality
             conditions (`convex_risk.certificate`).
         steps: Newton steps taken.
@@ -40,6 +41,7 @@ class ConvexEstimate(eqx.Module):
     readout: Float[Array, " features"]
     train_loss: Float[Array, ""]
     train_error: Float[Array, ""]
+    train_objective: Float[Array, ""]
     certificate: Float[Array, ""]
     steps: Int[Array, ""]
     curvature: Curvature
@@ -100,10 +102,12 @@ def _estimate(risk: ConvexRisk, minimum: Minimum, samples: Int[Array, ""]) -> Co
     train_error = jnp.sum(jnp.where(risk.inside, errors(risk.loss, risk.labels, fields), 0.0)) / samples
     held = (risk.strengths[0] > 0) & (minimum.candidate.readout == 0)
     active = jnp.where(held, 0.0, 1.0)
+    train_loss = jnp.sum(risk.losses(fields)) / samples
     return ConvexEstimate(
         readout,
-        jnp.sum(risk.losses(fields)) / samples,
+        train_loss,
         train_error,
+        train_loss + jnp.sum(risk.penalty(readout)) / samples,
         minimum.certificate,
         minimum.newton_steps,
         _curvature(risk, minimum, active),

@@ -1,5 +1,7 @@
 """One drawn first layer with its teacher, and the data that it sees, block by block."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -47,6 +49,10 @@ class FeatureInstance(eqx.Module):
     def features(self) -> int:
         """p."""
         return sum(self.groups)
+
+    def shifted(self, bias: Float[Array, ""]) -> "FeatureInstance":
+        """The same rows and teacher with one bias for all neurons."""
+        return dataclasses.replace(self, shifts=jnp.broadcast_to(bias, self.shifts.shape))
 
     def design(self, inputs: Float[Array, "rows dim"]) -> Float[Array, "rows features"]:
         """Features over sqrt(p): the predictor is this times the readout."""

@@ -21,6 +21,7 @@ class RidgeEstimate(eqx.Module):
     Attributes:
         readout: a.
         train_error: mean of (y - f)^2 over the training set.
+        train_objective: half of the minimised sum, per sample.
         factor: lower Cholesky factor of the smaller regularised Gram matrix.
         design: features over sqrt(p) of the training set, kept when n < p.
         penalty: lambda.
@@ -28,6 +29,7 @@ class RidgeEstimate(eqx.Module):
 
     readout: Float[Array, " features"]
     train_error: Float[Array, ""]
+    train_objective: Float[Array, ""]
     factor: Float[Array, "smaller smaller"]
     design: Float[Array, "samples features"] | None
     penalty: Float[Array, ""]
@@ -86,7 +88,8 @@ def _fit_primal(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeE
 
     # Sums of squares cancel when the fit is nearly perfect: then the residuals are summed themselves.
     total = jax.lax.cond(short < _CANCELLATION * power, again, lambda _: short, None)
-    return RidgeEstimate(readout, total / sizes.samples, factor, None, penalty)
+    train_objective = (total + penalty * (readout @ readout)) / (2 * sizes.samples)
+    return RidgeEstimate(readout, total / sizes.samples, train_objective, factor, None, penalty)
 
 
 _CANCELLATION = 1e-6
@@ -101,4 +104,6 @@ def _fit_dual(instance: FeatureInstance, sizes: Sizes, key, penalty) -> RidgeEst
     dual = cho_solve((factor, True), labels)
     # The residual of ridge regression is penalty times the dual variable: no cancellation.
     train_error = penalty**2 * (dual @ dual) / sizes.samples
-    return RidgeEstimate(design.T @ dual, train_error, factor, design, penalty)
+    # At the minimum residuals and readout together cost labels times dual variable.
+    train_objective = penalty * (dual @ labels) / (2 * sizes.samples)
+    return RidgeEstimate(design.T @ dual, train_error, train_objective, factor, design, penalty)

@@ -6,32 +6,16 @@ averages over label and field are all that the weights feel (arXiv 2402.04980, A
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from limitlaw.theory.channel import Channel, ChannelNodes, response_breaks
-from limitlaw.theory.readout import FieldLaw
+from limitlaw.theory.readout import FieldLaw, OutputAverages
 from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.targets import AbstractLabelTarget
-
-
-class OutputAverages(NamedTuple):
-    """Averages over label and field at each point of the latent.
-
-    Attributes:
-        force: E[force].
-        square: E[force^2].
-        stiffness: minus E[d force / d omega].
-        teacher: E[zeta force] + cov(omega, zeta) stiffness, the pull along the teacher.
-    """
-
-    force: Float[Array, " nodes"]
-    square: Float[Array, " nodes"]
-    stiffness: Float[Array, " nodes"]
-    teacher: Float[Array, " nodes"]
 
 
 def output_averages(

@@ -27,18 +27,6 @@ class Readout(eqx.Module):
     norm: Float[Array, " groups"]
 
 
-class ReadoutLimit(NamedTuple):
-    """Errors by name, moments, responses and how far to trust them."""
-
-    errors: dict[str, Float[Array, ""]]
-    readout: Readout
-    bulk_response: Float[Array, "groups groups"]
-    response: Float[Array, " groups"]
-    status: Int[Array, ""]
-    residual: Float[Array, ""]
-    steps: Int[Array, ""]
-
-
 class FieldLaw(NamedTuple):
     """The predictor given the latent, at tabulated points: Gaussian around `centre`.
 
@@ -51,6 +39,35 @@ class FieldLaw(NamedTuple):
     centre: Float[Array, " nodes"]
     variance: Float[Array, " nodes"]
     teacher: Float[Array, " nodes"]
+
+
+class OutputAverages(NamedTuple):
+    """Averages over label and field at each point of the latent.
+
+    Attributes:
+        force: E[force].
+        square: E[force^2].
+        stiffness: minus E[d force / d omega].
+        teacher: E[zeta force] + cov(omega, zeta) stiffness, the pull along the teacher.
+    """
+
+    force: Float[Array, " nodes"]
+    square: Float[Array, " nodes"]
+    stiffness: Float[Array, " nodes"]
+    teacher: Float[Array, " nodes"]
+
+
+class ReadoutLimit(NamedTuple):
+    """Errors by name, moments, responses, what samples do on average, and how far to trust all of it."""
+
+    errors: dict[str, Float[Array, ""]]
+    readout: Readout
+    bulk_response: Float[Array, "groups groups"]
+    response: Float[Array, " groups"]
+    averages: OutputAverages
+    status: Int[Array, ""]
+    residual: Float[Array, ""]
+    steps: Int[Array, ""]
 
 
 def field_law(groups: GroupFunctions, readout: Readout) -> FieldLaw:

@@ -21,7 +21,13 @@ from limitlaw.theory.mean_directions import (
     natural_scale,
     solve_overlaps,
 )
-from limitlaw.theory.readout import Readout, ReadoutLimit, conditional_error
+from limitlaw.theory.readout import (
+    OutputAverages,
+    Readout,
+    ReadoutLimit,
+    conditional_error,
+    field_law,
+)
 from limitlaw.theory.variance_sector import VarianceSector, pair_products
 
 
@@ -70,14 +76,28 @@ class RidgeSystem(eqx.Module):
                 "train_error": train_error,
                 "test_loss": test_error / 2,
                 "train_loss": train_error / 2,
+                "train_objective": (train_error + self._penalty_per_sample(moments)) / 2,
             },
             readout,
             # In the ridgeless limit of n < p responses grow like 1/penalty: their unit is zero.
             responses.slope / self.offset,
             responses.noise / self.offset,
+            self._averages(readout, weight, error),
             self._judge(root.status, error, weight, sector.products),
             root.residual,
             root.steps,
+        )
+
+    def _penalty_per_sample(self, moments: Moments) -> Float[Array, ""]:
+        # In the ridgeless limit of n < p the penalty is a unit: the readout costs nothing.
+        return self.offset * self.penalty * jnp.sum(moments.norm) / self.samples_per_feature
+
+    def _averages(self, readout: Readout, weight, error) -> OutputAverages:
+        """The force of a sample is its weight times its error: all averages are closed."""
+        centre = field_law(self.tables.groups, readout).centre
+        teacher = self.tables.teacher
+        return OutputAverages(
+            weight * (teacher.mean - centre), weight**2 * error, weight, weight * teacher.response
         )
 
     def _overlaps(self, loads: Loads, responses: Responses, weight) -> tuple[DirectionOverlaps, Forces]:

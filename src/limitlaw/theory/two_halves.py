@@ -18,11 +18,23 @@ from limitlaw.numerics.fixed_points import AbstractSystem, fixed_point
 from limitlaw.theory.bulks import ForceVariances, Loads, Responses
 from limitlaw.theory.channel import Channel
 from limitlaw.theory.conditional_features import Tables
-from limitlaw.theory.mean_directions import direction_forces, natural_scale, solve_overlaps
-from limitlaw.theory.output_half import OutputAverages, classification_error, loss_errors, output_averages
-from limitlaw.theory.readout import FieldLaw, Readout, ReadoutLimit, conditional_error, field_law
+from limitlaw.theory.mean_directions import (
+    DirectionOverlaps,
+    direction_forces,
+    natural_scale,
+    solve_overlaps,
+)
+from limitlaw.theory.output_half import classification_error, loss_errors, output_averages
+from limitlaw.theory.readout import (
+    FieldLaw,
+    OutputAverages,
+    Readout,
+    ReadoutLimit,
+    conditional_error,
+    field_law,
+)
 from limitlaw.theory.variance_sector import pair_products, unpack
-from limitlaw.theory.weight_half import AbstractWeightHalf
+from limitlaw.theory.weight_half import AbstractWeightHalf, Weights
 from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.targets import AbstractLabelTarget
 
@@ -65,7 +77,7 @@ class TwoHalves(AbstractSystem):
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         now = self.unpacked(state)
         law, variance = self.laws(now)
-        return ravel_pytree(self._answer(now, law, self._averages(law, variance)))[0]
+        return ravel_pytree(self._answer(now, law, self.averages(law, variance)))[0]
 
     def linearised(self, state):
         # Inner nodes see the unknowns through four numbers at each latent node: four tangents serve them all.
@@ -91,7 +103,7 @@ class TwoHalves(AbstractSystem):
             moved = jax.tree.unflatten(
                 structure, [t * jnp.ones_like(leaf) for t, leaf in zip(tangent, leaves, strict=True)]
             )
-            return jax.jvp(lambda point: self._averages(*point), (given,), (moved,))
+            return jax.jvp(lambda point: self.averages(*point), (given,), (moved,))
 
         averages, slopes = jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(leaves)))
         return averages, slopes
@@ -102,11 +114,20 @@ class TwoHalves(AbstractSystem):
         response = jnp.concatenate([state.responses.slope.ravel(), state.responses.noise]) @ products
         return field_law(self.tables.groups, state.readout), response
 
-    def _averages(self, law: FieldLaw, variance: Float[Array, " nodes"]) -> OutputAverages:
+    def averages(self, law: FieldLaw, variance: Float[Array, " nodes"]) -> OutputAverages:
+        """What samples do, averaged over label and field."""
         return output_averages(self.channel, self.loss, self.projection, law, variance)
 
     def _answer(self, state: State, law: FieldLaw, averages: OutputAverages) -> State:
-        """Weights and overlaps that answer the samples."""
+        """The state that answers the samples."""
+        overlaps, weights = self.answer(state, law, averages)
+        readout = Readout(*overlaps, weights.moments.bulk_norm, weights.moments.norm)
+        return State(weights.responses, readout)
+
+    def answer(
+        self, state: State, law: FieldLaw, averages: OutputAverages
+    ) -> tuple[DirectionOverlaps, Weights]:
+        """Overlaps and weights that answer the samples."""
         loads, variances = self._averaged(averages.stiffness), self._averaged(averages.square)
         groups = self.tables.groups
         pull = self.samples_per_feature * self.tables.latent.weights
@@ -119,8 +140,7 @@ class TwoHalves(AbstractSystem):
         weights = self.weights.update(
             Loads(*loads), state.responses, forces, ForceVariances(*variances), state.readout.norm
         )
-        readout = Readout(*overlaps, weights.moments.bulk_norm, weights.moments.norm)
-        return State(weights.responses, readout)
+        return overlaps, weights
 
     def _averaged(self, values: Float[Array, " nodes"]):
         """n/p times the average against slope_k slope_l, and against noise_k."""
@@ -165,11 +185,16 @@ def solve_two_halves(system: TwoHalves, coarse: TwoHalves) -> ReadoutLimit:
     root = fixed_point(system, near=_NEAR)
     state = system.unpacked(root.state)
     gap = jnp.max(jnp.abs(coarse.step(root.state) - root.state) / system.scale(root.state))
+    law, variance = system.laws(state)
+    averages = system.averages(law, variance)
+    penalty = system.answer(state, law, averages)[1].penalty
+    errors = _errors(system, state, law, variance)
     return ReadoutLimit(
-        _errors(system, state),
+        errors | {"train_objective": errors["train_loss"] + penalty / system.samples_per_feature},
         state.readout,
         state.responses.slope,
         state.responses.noise,
+        averages,
         _judge(root.status, jax.lax.stop_gradient(gap)),
         root.residual,
         root.steps,
@@ -185,8 +210,7 @@ def _judge(status: Int[Array, ""], gap: Float[Array, ""]) -> Int[Array, ""]:
     return jnp.where(unresolved, jnp.asarray(int(Status.UNRESOLVED)), status)
 
 
-def _errors(system: TwoHalves, state: State) -> dict[str, Float[Array, ""]]:
-    law, variance = system.laws(state)
+def _errors(system: TwoHalves, state: State, law: FieldLaw, variance) -> dict[str, Float[Array, ""]]:
     given = loss_errors(system.channel, system.loss, system.projection, law, variance)
     if not system.loss.takes_labels:
         given = given | {"test_error": conditional_error(system.tables, state.readout)}

@@ -25,10 +25,11 @@ from limitlaw.vocabulary.penalties import AbstractPenalty
 
 
 class Weights(NamedTuple):
-    """Responses and second moments of the readout."""
+    """Responses and second moments of the readout, and E r(a) over all its weights."""
 
     responses: Responses
     moments: Moments
+    penalty: Float[Array, ""]
 
 
 class AbstractWeightHalf(eqx.Module):
@@ -71,10 +72,9 @@ class RidgeWeights(AbstractWeightHalf):
 
     def update(self, loads, responses, forces, variances, norm):
         given = self._with_penalty(loads)
-        return Weights(
-            self.bulk.responses(given, responses.noise),
-            self.bulk.second_moments(given, responses, forces, variances, norm),
-        )
+        moments = self.bulk.second_moments(given, responses, forces, variances, norm)
+        penalty = self.penalty / 2 * jnp.sum(moments.norm)
+        return Weights(self.bulk.responses(given, responses.noise), moments, penalty)
 
 
 class SeparableWeights(AbstractWeightHalf):
@@ -98,4 +98,5 @@ class SeparableWeights(AbstractWeightHalf):
         return Weights(
             Responses(slope, shares * weight.response),
             Moments(self.bulk.bulk_norm(*given), shares * weight.square),
+            shares @ weight.penalty,
         )

@@ -20,10 +20,11 @@ __all__ = ["AbstractPenalty", "ElasticNet", "Lasso", "Ridge", "as_penalty", "pen
 
 
 class WeightMoments(NamedTuple):
-    """Of the scalar minimiser a over its Gaussian field: E da/dfield and E a^2."""
+    """Of the scalar minimiser a over its Gaussian field: E da/dfield, E a^2 and E r(a)."""
 
     response: Float[Array, "..."]
     square: Float[Array, "..."]
+    penalty: Float[Array, "..."]
 
 
 class AbstractPenalty(eqx.Module):
@@ -50,8 +51,9 @@ class AbstractPenalty(eqx.Module):
         threshold = absolute / deviation
         tail = ndtr(-threshold)
         density = jnp.exp(-(threshold**2) / 2) / np.sqrt(2 * np.pi)
-        kept = 2 * ((1 + threshold**2) * tail - threshold * density)
-        return WeightMoments(2 * tail / total, kept * (deviation / total) ** 2)
+        size = 2 * (density - threshold * tail) * deviation / total
+        power = 2 * ((1 + threshold**2) * tail - threshold * density) * (deviation / total) ** 2
+        return WeightMoments(2 * tail / total, power, absolute * size + square * power / 2)
 
     @property
     @abc.abstractmethod
