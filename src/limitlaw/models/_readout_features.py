@@ -121,8 +121,9 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         groups, spikes = problem.first_layer.strengths.shape
         norms = problem.first_layer.fluctuating_norms
         if endpoint == "threshold":
-            return diverged_solution(groups, spikes, norms, self.standing)
-        return named_solution(problem.limit(bulk, plan.nodes, endpoint), spikes, norms, self.standing)
+            return diverged_solution(groups, spikes, norms, self.instance_standing)
+        result = problem.limit(bulk, plan.nodes, endpoint)
+        return named_solution(result, spikes, norms, self.instance_standing)
 
     @property
     def stores_design(self) -> bool:
