@@ -8,7 +8,7 @@ import numpy as np
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import any_traced, double_precision
-from limitlaw.core.reference import Standing
+from limitlaw.core.reference import Standing, weakest
 from limitlaw.models import GiantStep, SpikedRandomFeatures
 from limitlaw.models._bound_search import Axes, Side, evaluate, search, search_axes, stated
 from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent
@@ -128,7 +128,10 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
     with double_precision():
         axes = search_axes(model, over_bias, over_step)
         upper, lower = _realised(model, axes, "upper"), _realised(model, axes, "lower")
-        return ErrorBounds(upper, lower, float(best_linear_error(model.target)), model.standing)
+        # The bias that was found is a shift, whatever the model's own is.
+        varied = [Standing.REPLICA] if over_bias else []
+        standing = weakest([model.instance_standing, *varied])
+        return ErrorBounds(upper, lower, float(best_linear_error(model.target)), standing)
 
 
 def _realised(model: Any, axes: Axes, side: Side) -> RealisedBound:

@@ -59,7 +59,7 @@ def model_attributes(model: Any) -> dict[str, str]:
     reference = model.reference
     return {
         "model": name,
-        "standing": str(model.standing),
+        "standing": str(model.instance_standing),
         "reference": f"{', '.join(reference.authors)} ({reference.year}), arXiv {reference.arxiv}",
         **fields,
     }

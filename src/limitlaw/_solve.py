@@ -1,5 +1,6 @@
 """`solve`: a model's exact limit; alone, or many points of one study in one compiled batch."""
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
 from limitlaw.core.precision import any_traced, double_precision, eagerly
 from limitlaw.core.records import Solution
+from limitlaw.core.reference import weakest
 from limitlaw.core.status import Status
 from limitlaw.models.base import AbstractSolvable, Plan
 
@@ -97,7 +99,9 @@ def solve_batch(
                 for index, one in zip(
                     indices, _solve_members([models[i] for i in indices], plan, dim), strict=True
                 ):
-                    results[index] = one
+                    # The compiled call saw no values, and some decide how well the theory is known.
+                    standing = models[index].instance_standing
+                    results[index] = dataclasses.replace(one, standing=standing)
             pending = [i for i in pending if results[i].convergence.status == Status.UNRESOLVED]
             if not pending:
                 break
@@ -190,7 +194,7 @@ def _stack(solutions: Sequence[Solution]) -> Solution:
             if n in shared
         },
         jax.tree.map(lambda *leaves: np.stack(leaves), *(s.convergence for s in solutions)),
-        first.standing,
+        weakest(s.standing for s in solutions),
     )
 
 

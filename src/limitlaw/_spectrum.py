@@ -40,4 +40,4 @@ def spectrum(
     if not any_traced(law):
         # As NumPy arrays they keep their precision outside this scope.
         law = jax.tree.map(np.asarray, law)
-    return Spectrum(law, normalisation, model.standing)
+    return Spectrum(law, normalisation, model.instance_standing)

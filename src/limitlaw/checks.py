@@ -70,8 +70,10 @@ def check_model(
 
 
 def _reference(model: Any) -> CheckEntry:
-    good = isinstance(model.reference, Reference) and isinstance(model.standing, Standing)
-    return CheckEntry("reference and standing", good, f"arXiv {model.reference.arxiv}, {model.standing}")
+    good = isinstance(model.reference, Reference) and isinstance(model.instance_standing, Standing)
+    return CheckEntry(
+        "reference and standing", good, f"arXiv {model.reference.arxiv}, {model.instance_standing}"
+    )
 
 
 def _pickle(model: Any) -> CheckEntry:

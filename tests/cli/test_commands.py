@@ -25,6 +25,12 @@ def limitlaw(*arguments, cwd=None, env=None):
         (["solve", "giant-stp"], 2, "unknown model 'giant-stp'; the closest: giant-step"),
         (["solve", "giant-step", "--over", "penalty=1:2"], 2, "--over.penalty must be start:stop:count"),
         (["solve", "giant-step", "--over", "penalty"], 2, "must be name=value"),
+        (
+            ["solve", "giant-step", "--set", "samples_per_dim=2", "--over", "samples-per-dim=1:3:5"],
+            2,
+            "--over.samples_per_dim must be a field that --set leaves free: a field is set or varied, "
+            "got --set samples_per_dim=2 as well",
+        ),
         (["figure", "one-step-sample"], 2, "the closest: one-step-samples"),
         (["figure", "one-step-samples", "--scale", "huge"], 2, "unknown scale 'huge'"),
         (["check", "nothing"], 2, "unknown model 'nothing'"),

@@ -130,6 +130,12 @@ def test_contract():
         ({"weights": np.ones(30)}, "weights must be of shape"),
         ({"spike": np.ones((30, 2))}, "spike must be orthonormal"),
         ({"spike": np.eye(29)[0]}, "spike must be of shape"),
+        (
+            {"spike": "x"},
+            r"FrozenFeatures.spike must be a number, got 'x' \(it is orthonormal spike directions\)",
+        ),
+        ({"spike": 1j * np.eye(30)[0]}, r"spike must be a number, got \[1j, 0j, .*\.\.\.\]"),
+        ({"spike": np.zeros((30, 0))}, "spike must be of shape"),
         ({"group": [0, 1]}, "group must be one label for each of the 30 rows"),
         ({"group": [0] * 29 + [2]}, "group must be labels 0, 1"),
         ({"group": [0] * 29 + ["one"]}, "group must be integer labels"),

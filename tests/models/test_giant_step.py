@@ -100,6 +100,26 @@ def test_true_networks_at_large_batches(model):
         assert np.all(np.abs(found - value) <= 4 * error + 2.0 / 300 * np.abs(value)), name
 
 
+@pytest.mark.parametrize(
+    ("step_size", "batch", "accuracy"),
+    [
+        (1.0, 20.0, 0.01), (1.0, np.inf, 0.01), (1.0, 10.0, 0.04), (1.0, 2.0, 0.04), (1.0, 1.0, 0.15), (0.5, 0.5, 0.15),
+        (3.0, 20.0, 0.06), (3.0, np.inf, 0.06), (3.0, 3.0, 0.06), (3.0, 0.5, 0.15),
+        (0.0, 20.0, 0.0), (3.0, 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_accuracy_is_that_of_the_instance(step_size, batch, accuracy):
+    """The table of docs/models/giant_step.md."""
+    model = dataclasses.replace(SINE, step_size=step_size, step_samples_per_dim=batch)
+    assert model.accuracy == accuracy
+    assert dataclasses.replace(model, readout=(0.0,)).accuracy == 0.0
+
+
+def test_exact_theories_state_no_error():
+    assert ll.models.RandomFeatures.example().accuracy == 0.0
+    assert ll.models.FrozenFeatures.example().accuracy == 0.0
+
+
 def test_contract():
     check_model(
         dataclasses.replace(SINE, readout=(1.0, -0.6), readout_fraction=(0.4, 0.6)),

@@ -146,4 +146,5 @@ def test_a_density_that_is_not_resolved_is_nan_and_its_status_says_why():
     law = ll.spectrum(dataclasses.replace(ll.models.SpikedRandomFeatures.example(), samples_per_dim=0.5))
     places = np.array([1e-250, 0.5])
     assert law.status(places).tolist() == [Status.STEP_LIMIT, Status.CONVERGED]
+    assert all("further from" in status.sentence for status in (Status.STEP_LIMIT, Status.UNRESOLVED))
     assert np.isnan(law.density(places)).tolist() == [True, False]

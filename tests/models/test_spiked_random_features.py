@@ -244,6 +244,8 @@ def test_any_point_solves_with_its_bounds(samples, width, penalty, strength, ali
         ({"rows": "square"}, "rows must be"),
         ({"strength": [[[1.0]]]}, "strength must be of shape"),
         ({"strength": "big"}, "strength must be a number"),
+        ({"alignment": None}, "SpikedRandomFeatures.alignment must be a number, got None"),
+        ({"covariance": "x"}, "covariance must be a Covariance or None, got 'x'"),
     ],
 )
 def test_mistakes_are_sentences(changes, sentence):

@@ -54,5 +54,16 @@ def test_mistakes(study):
         ll.errors.InvalidInput, match=r"experiment must be over the theory's axes .*, got one over"
     ):
         ll.plots.learning_curve(theory, other)
+    point = ll.Study(MODEL, over={}).solve()
+    with pytest.raises(
+        ll.errors.InvalidInput,
+        match=r"theory must be over an axis: vary a field in a Study .*, got a single point",
+    ):
+        ll.plots.learning_curve(point)
+    with pytest.raises(ll.errors.UnknownName, match="closest: test_error"):
+        ll.plots.learning_curve(point, quantity="test_eror")
+    measured = ll.Study(MODEL, over={}).simulate(dim=20)
+    with pytest.raises(ll.errors.InvalidInput, match="experiment must be over an axis"):
+        ll.plots.learning_curve(experiment=measured, x="penalty")
     with pytest.raises(ll.errors.InvalidInput, match="neither"):
         ll.plots.learning_curve()

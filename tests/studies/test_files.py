@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import h5py
@@ -88,6 +89,21 @@ def test_a_link_to_a_file_keeps_pointing_at_it(tmp_path):
     ll.save(DATA, link)
     assert link.is_symlink()
     xr.testing.assert_equal(ll.load(real), DATA)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_files_have_the_mode_that_new_files_have(tmp_path, mask, mode):
+    """Colleagues read results: a temporary file's own mode would shut them out."""
+    model = ll.models.RandomFeatures.example()
+    before = os.umask(mask)
+    try:
+        ll.save(DATA, tmp_path / "theory.nc")
+        ll.Study(model, over={"penalty": [0.1]}).simulate(dim=10, store=tmp_path / "run")
+    finally:
+        os.umask(before)
+    files = [tmp_path / "theory.nc", *(tmp_path / "run").iterdir()]
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {mode}
 
 
 def test_what_cannot_be_read_is_said_in_our_words(tmp_path):

@@ -46,6 +46,17 @@ def test_a_ridge_is_its_number():
     ("build", "sentence"),
     [
         (lambda: ll.penalties.Lasso(0.0), "Lasso.strength must be a positive and finite number"),
+        (lambda: ll.penalties.Lasso("x"), "Lasso.strength must be a positive and finite number, got 'x'"),
+        (lambda: ll.penalties.Ridge(None), "Ridge.strength must be zero or more, and finite, got None"),
+        (
+            lambda: ll.penalties.ElasticNet(1j, 1.0),
+            "ElasticNet.absolute must be zero or more, and finite, got 1j",
+        ),
+        (lambda: ll.losses.Huber("x"), "Huber.delta must be a positive and finite number, got 'x'"),
+        (
+            lambda: ll.covariances.Covariance([1.0], None),
+            "Covariance.shares must be a number or an array of them",
+        ),
         (lambda: ll.penalties.Lasso(np.nan), "Lasso.strength must be"),
         (lambda: ll.penalties.Ridge(-1.0), "Ridge.strength must be zero or more"),
         (lambda: ll.penalties.ElasticNet(0.1, 0.0), "ElasticNet.square must be a positive"),

@@ -1,6 +1,7 @@
 """Text of a field to its value: numbers, vectors, activations, targets."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from limitlaw.cli.ranges import entries, parse_assignments, parse_axis
@@ -27,6 +28,19 @@ def build_model(name: str, settings: list[str]) -> Any:
 def parse_axes(over: list[str]) -> dict[str, list[float] | list[str]]:
     """Axes as text; this imports nothing heavy and is done before the model is built."""
     return {name: parse_axis(name, text) for name, text in parse_assignments("--over", over).items()}
+
+
+def require_set_once(settings: list[str], axes: Iterable[str]) -> None:
+    """A field is set or varied; imports nothing heavy.
+
+    Raises:
+        InvalidInput: one is both.
+    """
+    fixed = parse_assignments("--set", settings)
+    for name in axes:
+        if name in fixed:
+            allowed = "a field that --set leaves free: a field is set or varied"
+            raise InvalidInput("--over", name, allowed, f"--set {name}={fixed[name]} as well")
 
 
 def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from limitlaw.cli.fields import build_axes, build_model, parse_axes
+from limitlaw.cli.fields import build_axes, build_model, parse_axes, require_set_once
 from limitlaw.core.catalogue import FIGURES, MODELS, find, model_class
 from limitlaw.core.errors import InvalidInput, LimitlawError, StoreError, UnknownName
 
@@ -178,6 +178,7 @@ def cite(model: str) -> None:
 def _study(model: str, settings: list[str] | None, over: list[str] | None) -> Any:
     find("model", model, MODELS)
     axes = parse_axes(over or [])
+    require_set_once(settings or [], axes)
     _compilation_cache()
     from limitlaw.studies import Study
 

@@ -1,5 +1,6 @@
 """Where a statement comes from, and how well it is known."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,6 +11,11 @@ class Standing(StrEnum):
     PROVED = "proved"
     REPLICA = "replica"
     HEURISTIC = "heuristic"
+
+
+def weakest(standings: Iterable[Standing]) -> Standing:
+    """What holds of all of several results; the order of `Standing` is from strong to weak."""
+    return max(standings, key=list(Standing).index)
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,17 @@ class Status(IntEnum):
 _SENTENCES = {
     Status.CONVERGED: "converged",
     Status.STEP_LIMIT: (
-        "the fixed point was not reached within the allowed steps; a larger penalty or a point "
-        "further from the interpolation threshold converges faster"
+        "the fixed point was not reached within the allowed steps; errors converge faster at a larger "
+        "penalty or further from the interpolation threshold, spectra further from an edge or from the "
+        "real axis"
     ),
     Status.NOT_FINITE: (
         "the iteration left the finite numbers; check for extreme strengths, ratios or a vanishing penalty"
     ),
     Status.UNRESOLVED: (
-        "the average over the latent variable is not resolved by its quadrature; at a tiny penalty this "
-        "error is dominated by rare samples, so raise the penalty or lower the spike strength"
+        "the average over the latent variable is not resolved by its quadrature; lower the spike strength, "
+        "or raise a tiny penalty (its errors are dominated by rare samples), or take a spectrum further from "
+        "the real axis"
     ),
     Status.SEPARABLE: (
         "no finite minimiser was found at zero penalty: with too few samples some readout classifies every "

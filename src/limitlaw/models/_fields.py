@@ -1,5 +1,6 @@
 """Checks of a statement's numbers: one sentence each, and traced values pass."""
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ def require_number(
 ) -> bool:
     """Refuse what is no real array of the given shape; True when the values can be inspected."""
     if not hasattr(value, "shape"):
-        raise InvalidInput(owner, field, "a number", repr(value), meaning)
+        # Whole matrices may come here, as lists, when they are complex.
+        raise InvalidInput(owner, field, "a number", reprlib.repr(value), meaning)
     if shape is not None and value.shape != shape:
         raise InvalidInput(owner, field, f"of shape {shape}", f"shape {value.shape}", meaning)
     if is_traced(value) or not isinstance(value, np.ndarray):

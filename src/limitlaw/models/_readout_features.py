@@ -125,14 +125,14 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         groups, spikes = problem.first_layer.strengths.shape
         norms = problem.first_layer.fluctuating_norms
         if endpoint == "threshold":
-            return diverged_solution(groups, spikes, norms, self.standing)
+            return diverged_solution(groups, spikes, norms, self.instance_standing)
         if problem.bias is None:
-            return named_solution(problem.limit(bulk, plan.nodes, endpoint), spikes, norms, self.standing)
-        found, bias = problem.with_trained_bias(bulk, plan.nodes, endpoint)
-        solution = named_solution(found, spikes, norms, self.standing)
-        return eqx.tree_at(
-            lambda s: s.order_parameters, solution, solution.order_parameters | {"shift": bias}
-        )
+            result = problem.limit(bulk, plan.nodes, endpoint)
+            return named_solution(result, spikes, norms, self.instance_standing)
+        result, bias = problem.with_trained_bias(bulk, plan.nodes, endpoint)
+        solution = named_solution(result, spikes, norms, self.instance_standing)
+        order = solution.order_parameters | {"shift": bias}
+        return eqx.tree_at(lambda s: s.order_parameters, solution, order)
 
     @property
     def stores_design(self) -> bool:

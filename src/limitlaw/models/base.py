@@ -37,10 +37,23 @@ class AbstractModel(eqx.Module):
 
     reference: ClassVar[Reference]
     standing: ClassVar[Standing]
+    """The best that is known of any instance; the catalogue shows it."""
     meanings: ClassVar[dict[str, str]]
     """What each numeric field stands for, in a few words."""
-    accuracy: ClassVar[float] = 0.0
-    """Relative error of the limit that the model states for itself; zero for an exact theory."""
+
+    @property
+    def instance_standing(self) -> Standing:
+        """How well the theory of this very instance is known.
+
+        For models whose proofs cover some instances only. It may look at types, shapes and concrete
+        values; what a traced value decides counts as the weaker case.
+        """
+        return self.standing
+
+    @property
+    def accuracy(self) -> float:
+        """Relative error that this instance states for its own limit; zero for an exact theory. Host-side."""
+        return 0.0
 
     @classmethod
     @abc.abstractmethod

@@ -84,14 +84,17 @@ class FrozenFeatures(AbstractReadoutFeatures):
         require_loss_fits(owner, self.loss, self.target)
         self._check_orthonormal("teacher", self.teacher)
         if self.spike is not None:
-            if self.spike.ndim not in (1, 2) or self.spike.shape[0] != self.weights.shape[1]:
-                allowed = "of shape (dim,) or (dim, spikes)"
-                raise InvalidInput(
-                    owner, "spike", allowed, f"shape {self.spike.shape}", self.meanings["spike"]
-                )
-            require_finite(owner, "spike", self.spike, self.meanings["spike"], shape=None)
-            self._check_orthonormal("spike", self.spike)
+            self._check_spike(self.spike)
         self._check_groups()
+
+    def _check_spike(self, spike: Any) -> None:
+        owner, meaning = type(self).__name__, self.meanings["spike"]
+        require_finite(owner, "spike", spike, meaning, shape=None)
+        if spike.ndim not in (1, 2) or spike.shape[0] != self.weights.shape[1] or 0 in spike.shape:
+            raise InvalidInput(
+                owner, "spike", "of shape (dim,) or (dim, spikes)", f"shape {spike.shape}", meaning
+            )
+        self._check_orthonormal("spike", spike)
 
     def _check_orthonormal(self, field: str, columns: Any) -> None:
         if is_traced(columns) or not isinstance(columns, np.ndarray):

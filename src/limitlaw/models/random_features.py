@@ -3,13 +3,14 @@
 from typing import ClassVar, Literal, Self
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import number
+from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._groups import activation_field
-from limitlaw.models._readout_problem import Controls
+from limitlaw.models._readout_problem import Controls, is_linear
 from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquivalent, SpikedRandomFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
@@ -18,7 +19,7 @@ from limitlaw.vocabulary.biases import Trained, bias_field
 from limitlaw.vocabulary.covariances import Covariance
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
-from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
+from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget, SingleIndex, as_target
 
 
 class RandomFeatures(AbstractSpikedEquivalent):
@@ -29,7 +30,8 @@ class RandomFeatures(AbstractSpikedEquivalent):
     linear part of the target can be learned: the test error stays above E g^2 - (E z g)^2 + noise.
 
     Source: arXiv 1908.05355 (Theorem 2, regression) and arXiv 2002.09339 (replica); here as the case
-    without spike of arXiv 2402.04980, Result 3.3.
+    without spike of arXiv 2402.04980, Result 3.3. Theorem 2 is a proof for one group of spherical rows
+    without shift, real labels, square loss and a positive ridge; elsewhere `instance_standing` is replica.
 
     Attributes:
         activation: one for all groups, or a tuple with one for each.
@@ -85,6 +87,21 @@ class RandomFeatures(AbstractSpikedEquivalent):
     def example(cls) -> Self:
         """A ReLU network with as many neurons as inputs and a sine teacher."""
         return cls(ReLU(), SingleIndex(Sin()), 2.0, 1.0, 0.01)
+
+    @property
+    def instance_standing(self) -> Standing:
+        return self.standing if self._proved() else Standing.REPLICA
+
+    def _proved(self) -> bool:
+        """Whether this is the case of Theorem 2; a traced shift may be any."""
+        unshifted = not is_traced(self.shift) and not np.any(self.shift)
+        isotropic = self.rows == "spherical" and self.covariance is None
+        linear = is_linear(self.loss, self.penalty) and not isinstance(self.target, AbstractLabelTarget)
+        return unshifted and isotropic and linear and self._positive_ridge() and self.spiked().groups == 1
+
+    def _positive_ridge(self) -> bool:
+        """A traced penalty is solved as a positive one."""
+        return is_traced(self.penalty) or bool(np.all(np.asarray(self.penalty) > 0))
 
     def spiked(self) -> SpikedRandomFeatures:
         """The same problem as spiked random features of strength 0."""

@@ -137,6 +137,8 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         owner, meaning = type(self).__name__, "the law of the bulk rows"
         if self.rows not in ROWS:
             raise InvalidInput(owner, "rows", f"one of {', '.join(ROWS)}", repr(self.rows), meaning)
+        if not isinstance(self.covariance, Covariance | None):
+            raise InvalidInput(owner, "covariance", "a Covariance or None", repr(self.covariance), meaning)
         if self.covariance is not None:
             spikes = self.covariance.spike_eigenvalue.shape
             if spikes not in ((), (self.spike_count,)):
@@ -154,8 +156,8 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
 
     def _check_alignment(self) -> None:
         owner, meaning = type(self).__name__, self.meanings["alignment"]
-        _at_most_rank(owner, "alignment", self.alignment, 1, "() or (spikes,)")
         require_finite(owner, "alignment", self.alignment, meaning, shape=None)
+        _at_most_rank(owner, "alignment", self.alignment, 1, "() or (spikes,)")
         spikes = self.spike_count
         if int(np.prod(self.alignment.shape)) != spikes:
             raise InvalidInput(

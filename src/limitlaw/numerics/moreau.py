@@ -21,8 +21,8 @@ _ROUNDOFF = 1e-15
 
 def proximal_point(
     slope: Callable[[Float[Array, "..."]], Float[Array, "..."]],
-    field: Float[Array, "..."],
-    variance: Float[Array, "..."],
+    field: Float[Array, "..."] | float,
+    variance: Float[Array, "..."] | float,
     find: Callable[[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]] | None = None,
 ) -> Float[Array, "..."]:
     """Root z of z + variance slope(z) = field, for a slope that never decreases.

@@ -55,7 +55,7 @@ def on_panels(
 
 
 def split_gaussian(
-    kinks: Float[Array, "*batch kinks"], panels: int = PANELS_PER_PIECE
+    kinks: Float[Array | np.ndarray, "*batch kinks"], panels: int = PANELS_PER_PIECE
 ) -> tuple[Float[Array, "*batch nodes"], Float[Array, "*batch nodes"]]:
     """Rule for N(0, 1) split at the given points, for functions smooth between them.
 

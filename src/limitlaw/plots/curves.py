@@ -69,6 +69,10 @@ def _require(data: xr.Dataset, quantity: str) -> None:
         raise InvalidInput(
             "learning_curve", "quantity", "one number at each point", f"{quantity} over {inner}"
         )
+    if not _axes(data):
+        field = "experiment" if "replica" in data.dims else "theory"
+        allowed = "over an axis: vary a field in a Study (on the command line, --over name=start:stop:count)"
+        raise InvalidInput("learning_curve", field, allowed, "a single point")
 
 
 def _axes(data: xr.Dataset) -> list[str]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.keys import named
+from limitlaw.simulation.convex import ConvexEstimate
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.ridge import RidgeEstimate
 
@@ -16,7 +17,9 @@ PROBES = 32
 """Random vectors per trace: an unbiased estimate, its spread about sqrt(2 / (32 p)) per replica."""
 
 
-def overlaps(instance: FeatureInstance, estimate: RidgeEstimate, key: PRNGKeyArray) -> dict[str, Array]:
+def overlaps(
+    instance: FeatureInstance, estimate: RidgeEstimate | ConvexEstimate, key: PRNGKeyArray
+) -> dict[str, Array]:
     """All order parameters of ridge regression on one instance."""
     readout = instance.members * estimate.readout
     means = jnp.sum(readout, axis=1) / jnp.sqrt(instance.features)
@@ -52,7 +55,7 @@ def orthogonal_teacher(instance: FeatureInstance) -> Float[Array, " dim"]:
     return jnp.where(norm > 1e-9, rest / jnp.where(norm > 1e-9, norm, 1.0), 0.0)
 
 
-def _responses(instance: FeatureInstance, estimate: RidgeEstimate, key):
+def _responses(instance: FeatureInstance, estimate: RidgeEstimate | ConvexEstimate, key):
     """V1 and V2 by random probes of the resolvent."""
     groups = len(instance.groups)
     signs = jax.random.rademacher(named(key, "features"), (instance.features, PROBES), dtype=float)

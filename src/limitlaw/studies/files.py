@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import secrets
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +26,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     temporary = None
     try:
         place = path.resolve()  # a link stays, and what it points at is replaced
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=place.parent)
-        temporary = Path(name)
-        os.close(handle)
+        temporary = _temporary(place.parent)
         with temporary.open("wb") as file:
             write(file)
             file.flush()
@@ -42,6 +41,19 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _temporary(folder: Path) -> Path:
+    """An empty file of a name of its own, with the mode that any new file has.
+
+    `tempfile` would make it readable to its owner only, and the umask cannot be read without changing it
+    for all threads.
+    """
+    while True:
+        path = folder / f".writing-{secrets.token_hex(8)}"
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return path
 
 
 def require_file(path: Path) -> None:

@@ -12,6 +12,7 @@ from limitlaw._simulate import require_counts, require_simulable
 from limitlaw._solve import solve_batch
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.fingerprint import fingerprint
+from limitlaw.core.reference import weakest
 from limitlaw.core.version import __version__
 from limitlaw.models.base import AbstractModel
 from limitlaw.studies.axes import Axis, make_axis
@@ -146,7 +147,8 @@ class Study:
         fixed = {
             key: value for key, value in fields.items() if key.removeprefix("field_") not in self.coordinates
         }
-        return fixed | meanings | {"limitlaw_version": __version__}
+        standing = str(weakest(model.instance_standing for model in self.models))
+        return fixed | {"standing": standing} | meanings | {"limitlaw_version": __version__}
 
 
 def _named(axis: Axis) -> bool:

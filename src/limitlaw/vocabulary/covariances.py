@@ -1,5 +1,7 @@
 """Covariances: how the power of random rows is spread over the input directions."""
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
@@ -32,6 +34,10 @@ class Covariance(eqx.Module):
     spike_eigenvalue: Float[Array, "..."] = eqx.field(converter=number, default=1.0)
 
     def __check_init__(self) -> None:
+        for field in ("eigenvalues", "shares", "spike_eigenvalue"):
+            _require_numbers(field, getattr(self, field))
+        if self.teacher_shares is not None:
+            _require_numbers("teacher_shares", self.teacher_shares)
         _require("eigenvalues", self.eigenvalues, self.eigenvalues.shape)
         _require("shares", self.shares, self.eigenvalues.shape, total=True)
         if self.teacher_shares is not None:
@@ -49,6 +55,11 @@ class Covariance(eqx.Module):
         if is_traced(self.eigenvalues):
             return "covariance"
         return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+
+
+def _require_numbers(field: str, value: Any) -> None:
+    if not hasattr(value, "shape"):
+        raise InvalidInput("Covariance", field, "a number or an array of them", repr(value))
 
 
 def _require(field: str, value, shape: tuple[int, ...], total: bool = False, zero: bool = False) -> None:

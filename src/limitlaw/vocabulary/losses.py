@@ -104,10 +104,11 @@ class Huber(AbstractLoss):
     delta: Float[Array, ""] = eqx.field(converter=number, default=1.0)
 
     def __check_init__(self) -> None:
-        if is_traced(self.delta) or not isinstance(self.delta, np.ndarray):
-            return
-        if self.delta.shape != () or not (self.delta > 0 and np.isfinite(self.delta)):
-            raise InvalidInput("Huber", "delta", "a positive and finite number", self.delta)
+        allowed = "a positive and finite number"
+        if not hasattr(self.delta, "shape") or self.delta.shape != ():
+            raise InvalidInput("Huber", "delta", allowed, repr(self.delta))
+        if isinstance(self.delta, np.ndarray) and not (self.delta > 0 and np.isfinite(self.delta)):
+            raise InvalidInput("Huber", "delta", allowed, self.delta)
 
     @property
     def takes_labels(self) -> bool:

@@ -136,10 +136,12 @@ def penalty_field(value: Any) -> Any:
 
 
 def _require_strength(owner: str, field: str, value: Any, positive: bool) -> None:
+    allowed = "a positive and finite number" if positive else "zero or more, and finite"
+    if not hasattr(value, "shape") or value.shape != ():
+        raise InvalidInput(owner, field, allowed, repr(value))
     if is_traced(value) or not isinstance(value, np.ndarray):
         return
-    if value.shape != () or not np.isfinite(value) or value < 0 or (positive and value == 0):
-        allowed = "a positive and finite number" if positive else "zero or more, and finite"
+    if not np.isfinite(value) or value < 0 or (positive and value == 0):
         raise InvalidInput(owner, field, allowed, value)
 
 
