@@ -93,8 +93,8 @@ class RandomFeatures(AbstractSpikedEquivalent):
         return self.standing if self._proved() else Standing.REPLICA
 
     def _proved(self) -> bool:
-        """Whether this is the case of Theorem 2; a traced shift may be any."""
-        unshifted = not is_traced(self.shift) and not np.any(self.shift)
+        """Whether this is the case of Theorem 2; a traced or trained shift may be any."""
+        unshifted = isinstance(self.shift, np.ndarray) and not np.any(self.shift)
         isotropic = self.rows == "spherical" and self.covariance is None
         linear = is_linear(self.loss, self.penalty) and not isinstance(self.target, AbstractLabelTarget)
         return unshifted and isotropic and linear and self._positive_ridge() and self.spiked().groups == 1
