@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -37,41 +38,88 @@ def best_split(budget: float) -> Any:
     return optimise(over=lambda free: split(budget, jax.nn.sigmoid(free[0])), start=[0.0])
 
 
+def best_of_all(budget: float) -> Any:
+    """The best share, step size and penalty together."""
+
+    def build(free: Any) -> GiantStep:
+        network = split(budget, jax.nn.sigmoid(free[0]))
+        return dataclasses.replace(network, step_size=jnp.exp(free[1]), penalty=jnp.exp(free[2]))
+
+    start = [0.0, float(np.log(NETWORK.step_size)), float(np.log(np.asarray(NETWORK.penalty)))]
+    return optimise(over=build, start=start)
+
+
 def draw_sample_split(scale: Scale, path: Path) -> tuple[list[str], list[list[str]]]:
-    """Test error against the share of the step, for several budgets, with the best share marked."""
-    rows = []
+    """Left: test error against the share of the step. Right: what the best split makes of a budget."""
+    splits = {budget: best_split(budget) for budget in _FRONTIER}
     with look():
-        figure, axes = plt.subplots(figsize=(6.6, 4.4))
+        figure, axes = plt.subplots(1, 2, figsize=(11.6, 4.4))
+        rows = []
         for budget, colour in zip(BUDGETS, COLOURS, strict=False):
-            rows += _curve(axes, budget, colour, scale)
-        axes.set(xlabel="share of the samples spent on the step, n₀/(n₀ + n)", ylabel="test error")
-        axes.set_yscale("log")
-        axes.set_title(
-            f"tanh student, sine target, η/p = 2, λ = 0.05 (d = {scale.dim}, {scale.replicas} draws)",
-            fontsize=10,
-        )
-        axes.legend(title="(n₀ + n)/d; stars: the best split", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            rows += _curve(axes[0], budget, _share(splits[budget].model), colour, scale)
+        rows += _frontier(axes[1], "share", splits, "0.4", scale)
+        everything = {budget: best_of_all(budget) for budget in _FRONTIER}
+        rows += _frontier(axes[1], "share, step size, penalty", everything, COLOURS[0], scale)
+        axes[0].set(xlabel="share of the samples spent on the step, n₀/(n₀ + n)", ylabel="test error")
+        axes[0].set(yscale="log", title="η/p = 2, λ = 0.05; stars: the best split")
+        axes[0].legend(title="(n₀ + n)/d")
+        axes[1].set(xlabel="budget, (n₀ + n)/d", xscale="log", yscale="log", xlim=(3.5, 62.0))
+        axes[1].set_xticks(_FRONTIER, [f"{budget:g}" for budget in _FRONTIER])
+        axes[1].minorticks_off()
+        axes[1].set_title("at the best split (numbers: its share, η/p, λ)")
+        axes[1].legend()
+        draws = f"d = {scale.dim}, {scale.replicas} draws for each point"
+        figure.suptitle(f"tanh student, sine target, one giant step ({draws})", fontsize=11)
         save_picture(figure, path)
         plt.close(figure)
-    header = ["budget", "share", "theory", "experiment", "standard error", "z"]
-    return header, rows
+    return ["budget", "varied", "share", "theory", "experiment", "standard error", "z"], rows
 
 
-def _curve(axes: Any, budget: float, colour: str, scale: Scale) -> list[list[str]]:
-    best = best_split(budget)
-    share = float(best.model.step_samples_per_dim) / budget
-    lines = [_theory(budget, _SHARES), _theory(budget, np.array([share]))]
-    axes.plot(_SHARES, lines[0], color=colour, label=f"{budget:g}")
-    axes.plot([share], lines[1], "*", ms=13, color=colour, mec="k", mew=0.6)
-    points = np.append(_SHARES[:: max(len(_SHARES) // scale.points, 1)], share)
+def _curve(axes: Any, budget: float, share: float, colour: str, scale: Scale) -> list[list[str]]:
+    axes.plot(_SHARES, _theory(budget, _SHARES), color=colour, label=f"{budget:g}")
+    axes.plot([share], _theory(budget, np.array([share])), "*", ms=13, color=colour, mec="k", mew=0.6)
+    points = _SHARES[:: max(len(_SHARES) // scale.points, 1)]
+    return [
+        _measured(axes, place, split(budget, float(place)), float(theory), "share", colour, scale)
+        for place, theory in zip(points, _theory(budget, points), strict=True)
+    ]
+
+
+def _frontier(axes: Any, varied: str, best: dict[float, Any], colour: str, scale: Scale) -> list[list[str]]:
+    """Test error at the best split against the budget, with networks at some of the budgets."""
+    axes.plot(list(best), [one.value for one in best.values()], color=colour, label=f"best {varied}")
     rows = []
-    for point, theory in zip(points, _theory(budget, points), strict=True):
-        measured = simulate(split(budget, point), dim=scale.dim, replicas=scale.replicas)
-        mean, error = float(measured.mean("test_error")), float(measured.standard_error("test_error"))
-        axes.errorbar(point, mean, yerr=error, fmt="o", ms=4, color=colour, capsize=2)
-        rows.append([f"{budget:g}", f"{point:.3f}", f"{theory:.5f}", f"{mean:.5f}", f"{error:.5f}"])
-        rows[-1].append(f"{(mean - theory) / error:+.1f}")
+    for budget in BUDGETS:
+        one = best[budget]
+        rows.append(_measured(axes, budget, one.model, one.value, varied, colour, scale))
+        axes.annotate(
+            _setting(one.model), (budget, one.value), xytext=(6, 5), textcoords="offset points", fontsize=8
+        )
     return rows
+
+
+_FRONTIER = (4.0, 6.5, 10.0, 17.0, 30.0)
+
+
+def _setting(model: GiantStep) -> str:
+    return f"{_share(model):.2f}, {float(model.step_size):.1f}, {float(np.asarray(model.penalty)):.2f}"
+
+
+def _share(model: GiantStep) -> float:
+    step, readout = float(model.step_samples_per_dim), float(model.samples_per_dim)
+    return step / (step + readout)
+
+
+def _measured(
+    axes: Any, place: float, model: GiantStep, theory: float, varied: str, colour: str, scale: Scale
+) -> list[str]:
+    """Draw networks at one point; the row of the table."""
+    measured = simulate(model, dim=scale.dim, replicas=scale.replicas)
+    mean, error = float(measured.mean("test_error")), float(measured.standard_error("test_error"))
+    axes.errorbar(place, mean, yerr=error, fmt="o", ms=4, color=colour, capsize=2)
+    budget = float(model.step_samples_per_dim) + float(model.samples_per_dim)
+    numbers = [f"{_share(model):.3f}", f"{theory:.5f}", f"{mean:.5f}", f"{error:.5f}"]
+    return [f"{budget:g}", varied, *numbers, f"{(mean - theory) / error:+.1f}"]
 
 
 def _theory(budget: float, shares: np.ndarray) -> np.ndarray:
