@@ -15,6 +15,7 @@ from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent
 from limitlaw.theory.error_bounds import best_linear_error
 from limitlaw.theory.readout import Readout, field_law
 from limitlaw.vocabulary.losses import Square
+from limitlaw.vocabulary.readouts import letters_of
 
 
 class RealisedBound(eqx.Module):
@@ -156,7 +157,7 @@ def _require_step(model: Any) -> None:
     if model.step_samples_per_dim == 0:
         meaning = model.meanings["step_samples_per_dim"]
         raise InvalidInput(owner, "step_samples_per_dim", "positive to vary the step size", 0, meaning)
-    if not np.any(model.readout):
+    if not np.any(letters_of(model.readout)):
         meaning = model.meanings["readout"]
         raise InvalidInput(owner, "readout", "nonzero to vary the step size", model.readout, meaning)
 

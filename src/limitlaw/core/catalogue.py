@@ -28,6 +28,8 @@ LOSSES = {"square": "Square", "huber": "Huber", "logistic": "Logistic", "hinge":
 
 PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
 
+READOUTS = {"normal": "Normal", "uniform": "Uniform"}
+
 FIGURES = {
     "one-step-learned-function": "the function learned along the teacher, for growing step samples",
     "one-step-samples": "test error against samples for several batches of the step, two targets",

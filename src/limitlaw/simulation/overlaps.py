@@ -15,6 +15,12 @@ from limitlaw.simulation.ridge import RidgeEstimate
 PROBES = 32
 """Random vectors per trace: an unbiased estimate, its spread about sqrt(2 / (32 p)) per replica."""
 
+GROUPED = (
+    "mean", "spike_overlap", "teacher_overlap", "bulk_norm", "norm", "bulk_response", "response",
+    "row_norm_overlap",
+)  # fmt: skip
+"""What is measured group by group."""
+
 
 def overlaps(instance: FeatureInstance, estimate: RidgeEstimate, key: PRNGKeyArray) -> dict[str, Array]:
     """All order parameters of ridge regression on one instance."""
