@@ -27,6 +27,7 @@ _HOMES = {
     "covariances": "limitlaw.vocabulary.covariances",
     "losses": "limitlaw.vocabulary.losses",
     "penalties": "limitlaw.vocabulary.penalties",
+    "readouts": "limitlaw.vocabulary.readouts",
     "targets": "limitlaw.vocabulary.targets",
     "plots": "limitlaw.plots",
     "errors": "limitlaw.core.errors",
@@ -48,6 +49,7 @@ __all__ = [
     "optimise",
     "penalties",
     "plots",
+    "readouts",
     "save",
     "simulate",
     "solve",
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
     from limitlaw.core import errors
     from limitlaw.core.precision import use_float64
     from limitlaw.studies import Study, load, save
-    from limitlaw.vocabulary import activations, biases, covariances, losses, penalties, targets
+    from limitlaw.vocabulary import activations, biases, covariances, losses, penalties, readouts, targets
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from limitlaw.theory.error_bounds import best_linear_error
 from limitlaw.theory.readout import Readout, field_law
 from limitlaw.vocabulary.biases import given
 from limitlaw.vocabulary.losses import Square
+from limitlaw.vocabulary.readouts import letters_of
 
 
 class RealisedBound(eqx.Module):
@@ -162,7 +163,7 @@ def _require_step(model: Any) -> None:
     if model.step_samples_per_dim == 0:
         meaning = model.meanings["step_samples_per_dim"]
         raise InvalidInput(owner, "step_samples_per_dim", "positive to vary the step size", 0, meaning)
-    if not np.any(model.readout):
+    if not np.any(letters_of(model.readout)):
         meaning = model.meanings["readout"]
         raise InvalidInput(owner, "readout", "nonzero to vary the step size", model.readout, meaning)
 

@@ -166,7 +166,10 @@ def _experiment(model: Any, dim: int, replicas: int, seed: int) -> list[CheckEnt
     else:
         shared = simulate(model, None, replicas, seed)
         values = {name: (shared.mean(name), shared.standard_error(name)) for name in theory.observables}
-    return [_names(theory, shared), *(_agreement(model, theory, name, *values[name]) for name in values)]
+    return [
+        _names(model, theory, shared),
+        *(_agreement(model, theory, name, *values[name]) for name in values),
+    ]
 
 
 def _extrapolated(small: Measurements, large: Measurements, name: str) -> tuple[Any, Any]:
@@ -175,9 +178,11 @@ def _extrapolated(small: Measurements, large: Measurements, name: str) -> tuple[
     return value, np.hypot(2 * large.standard_error(name), small.standard_error(name))
 
 
-def _names(theory: Any, measured: Measurements) -> CheckEntry:
+def _names(model: Any, theory: Any, measured: Measurements) -> CheckEntry:
     known = measured.observables | measured.order_parameters
-    missing = [name for name in (*theory.observables, *theory.order_parameters) if name not in known]
+    undefined = getattr(model, "unmeasured", ())
+    names = [*theory.observables, *(name for name in theory.order_parameters if name not in undefined)]
+    missing = [name for name in names if name not in known]
     return CheckEntry(
         "the experiment measures what the theory names", not missing, ", ".join(missing) or "all"
     )

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import limitlaw as ll
-from limitlaw.core.catalogue import ACTIVATIONS, FIGURES, LOSSES, MODELS, PENALTIES, model_class
+from limitlaw.core.catalogue import ACTIVATIONS, FIGURES, LOSSES, MODELS, PENALTIES, READOUTS, model_class
 from limitlaw.models.base import AbstractModel, AbstractSimulable, AbstractSolvable
 
 
@@ -36,6 +36,7 @@ def test_catalogue_is_complete():
     assert all(hasattr(ll.activations, name) for name in ACTIVATIONS.values())
     assert all(hasattr(ll.losses, name) for name in LOSSES.values())
     assert all(hasattr(ll.penalties, name) for name in PENALTIES.values())
+    assert all(hasattr(ll.readouts, name) for name in READOUTS.values())
     from limitlaw.figures.make import DRAWN
     from limitlaw.figures.one_step import STUDY_FIGURES
 

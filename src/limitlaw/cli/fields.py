@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from limitlaw.cli.ranges import entries, parse_assignments, parse_axis
-from limitlaw.cli.risks import parse_bias, parse_loss, parse_penalty
+from limitlaw.cli.risks import parse_bias, parse_loss, parse_penalty, parse_readout
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
 
@@ -57,7 +57,7 @@ def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str
 
 
 def parse_value(model: Any, field: str, text: str) -> Any:
-    """One value: a number, a vector "(1,-0.6)", none, or an activation or target by name."""
+    """One value: a number, a vector "(1,-0.6)", none, or an object by name."""
     if field == "activation":
         parts = entries(text)
         return parse_activation(text) if parts is None else tuple(parse_activation(part) for part in parts)
@@ -69,6 +69,8 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return parse_penalty(type(model).__name__, text)
     if field == "shift" and text.lower().startswith("trained"):
         return parse_bias(text)
+    if field == "readout" and text[0].isalpha():
+        return parse_readout(text)
     if text.lower() == "none" and field in _optional(model):
         return None
     if isinstance(getattr(model, field), str):

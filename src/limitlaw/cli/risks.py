@@ -1,9 +1,9 @@
-"""Text of what is minimised to its object: a loss, a penalty, a bias that is trained along."""
+"""Text of a loss, a penalty, a trained bias or a readout's law to its object."""
 
 from typing import Any
 
 from limitlaw.cli.ranges import split_commas
-from limitlaw.core.catalogue import LOSSES, PENALTIES, find
+from limitlaw.core.catalogue import LOSSES, PENALTIES, READOUTS, find
 from limitlaw.core.errors import InvalidInput
 
 
@@ -49,6 +49,22 @@ def parse_bias(text: str) -> Any:
 
     name, numbers = _call("shift", text)
     return _built("shift", name, Trained, numbers, allowed=(0, 1))
+
+
+def parse_readout(text: str) -> Any:
+    """A law with the number of its letters first: "normal(8)", "uniform(6,0.5,1.5)".
+
+    Raises:
+        UnknownName, InvalidInput: no such law, or numbers that it does not take.
+    """
+    from limitlaw.vocabulary import readouts
+
+    name, numbers = _call("readout", text)
+    kind = getattr(readouts, find("readout", name, READOUTS))
+    # The laws refuse a number of letters that is no integer.
+    counts = [int(one) if one.is_integer() else one for one in numbers[:1]]
+    allowed = (0, 1, 2) if name == "normal" else (0, 1, 3)
+    return _built("readout", name, kind, [*counts, *numbers[1:]], allowed)
 
 
 def _call(field: str, text: str) -> tuple[str, list[float]]:

@@ -28,6 +28,8 @@ LOSSES = {"square": "Square", "huber": "Huber", "logistic": "Logistic", "hinge":
 
 PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
 
+READOUTS = {"normal": "Normal", "uniform": "Uniform"}
+
 FIGURES = {
     "one-step-learned-function": "the function learned along the teacher, for growing step samples",
     "one-step-samples": "test error against samples for several batches of the step, two targets",
@@ -37,6 +39,7 @@ FIGURES = {
     "one-step-bounds": "functions that realise the bounds of the error, and test error against penalty",
     "one-step-mean-functions": "mean feature along the spike for several strengths, and the bounds it gives",
     "one-step-vocabularies": "test error against samples for several vocabularies of the first readout",
+    "one-step-letters": "a continuous law of the first readout: test error against its letters",
     "one-step-losses": "0/1 error against samples for logistic and hinge loss",
     "one-step-histogram": "eigenvalues of the features after one step, and their law",
     "one-step-spectra": "the spectrum before and after the step",

@@ -68,12 +68,12 @@ def require_penalty(owner: str, value: Any, meaning: str) -> None:
         require_nonnegative(owner, "penalty", value, meaning)
 
 
-def require_shift(owner: str, value: Any, meaning: str, groups: int | None = None) -> None:
-    """A trained bias, which has checked itself, or finite biases, one for all groups or one for each."""
+def require_shift(owner: str, value: Any, meaning: str, shape: tuple[int, ...] | None = None) -> None:
+    """A trained bias, which has checked itself, or finite biases: one, or a vector (of the given shape)."""
     if isinstance(value, Trained):
         return
     require_finite(owner, "shift", value, meaning, shape=None)
-    if value.ndim > 1 or (groups is not None and value.shape not in ((), (groups,))):
+    if value.ndim > 1 or (shape is not None and value.shape not in ((), shape)):
         raise InvalidInput(owner, "shift", "of shape () or (groups,)", f"shape {value.shape}", meaning)
 
 

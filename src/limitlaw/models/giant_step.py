@@ -33,12 +33,15 @@ from limitlaw.models.spiked_random_features import (
 )
 from limitlaw.simulation.gradient_step import draw_stepped_network, measured_rows
 from limitlaw.simulation.instances import FeatureInstance
+from limitlaw.simulation.overlaps import GROUPED
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
+from limitlaw.simulation.spectrum import DrawnGram
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Erf, Linear, Sin, Tanh, as_activation
 from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
+from limitlaw.vocabulary.readouts import AbstractReadoutLaw, letters_of, readout_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
@@ -46,7 +49,8 @@ class GiantStep(AbstractSpikedEquivalent):
     r"""One gradient step of size eta of order p on the first layer, then ridge regression on the readout.
 
     At the start |w_i| = 1 (uniform on the sphere), the readout is v_i / sqrt(p) with v_i from a finite
-    vocabulary, and f_0(x) = p^(-1/2) sum_i (v_i / sqrt(p)) sigma(w_i . x). With n0 fresh samples
+    vocabulary or a continuous law, and f_0(x) = p^(-1/2) sum_i (v_i / sqrt(p)) sigma(w_i . x). With n0 fresh
+    samples
 
         w_i <- w_i + step_size v_i (1/n0) sum_mu (y_mu - f_0(x_mu)) sigma'(w_i . x_mu) x_mu,
 
@@ -66,6 +70,12 @@ class GiantStep(AbstractSpikedEquivalent):
     Order parameters: those of `SpikedRandomFeatures`, and the state of the first layer: `strength`
     (groups), `alignment` (), `bulk_variance` (groups).
 
+    With a continuous law as `readout` (`limitlaw.readouts`) the groups are the letters of the Gauss rule
+    that stands for it in the theory, and `ll.solve(model, dim=d)` is what to hold against experiments: many
+    letters have nearly the same mean functions, and the limit itself is reached at enormous widths only.
+    Networks draw every v_i from the law. No neuron has a letter of the rule, so of the order parameters
+    they measure the alignment alone, and their eigenvectors have no planted directions.
+
     Attributes:
         activation: odd, with a derivative; the same for all neurons.
         target: law of the label given z = w* . x, in both stages.
@@ -74,8 +84,9 @@ class GiantStep(AbstractSpikedEquivalent):
         samples_per_dim: n/d of the readout stage.
         width_per_dim: p/d.
         penalty: lambda.
-        readout: vocabulary of the readout before the step; one neuron group for each letter.
-        readout_fraction: share of the neurons with each letter; None for equal shares.
+        readout: vocabulary of the readout before the step, one neuron group for each letter; or the law of
+            its entries.
+        readout_fraction: share of the neurons with each letter; None for equal shares, and for a law.
         bulk: "isotropic".
         loss: of a sample of the second stage; square by default.
         shift: bias t added to the neurons after the step, as in `SpikedRandomFeatures`.
@@ -91,7 +102,7 @@ class GiantStep(AbstractSpikedEquivalent):
     samples_per_dim: Float[Array, ""] = eqx.field(converter=number)
     width_per_dim: Float[Array, ""] = eqx.field(converter=number)
     penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
-    readout: Float[Array, " groups"] = eqx.field(converter=number, default=(1.0,))
+    readout: Float[Array, " groups"] | AbstractReadoutLaw = eqx.field(converter=readout_field, default=(1.0,))
     readout_fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
     bulk: Literal["isotropic"] = eqx.field(static=True, default="isotropic")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
@@ -109,8 +120,7 @@ class GiantStep(AbstractSpikedEquivalent):
 
     def __check_init__(self) -> None:
         owner = type(self).__name__
-        require_finite(owner, "readout", self.readout, self.meanings["readout"], shape=None)
-        groups = self.readout.shape
+        self._check_readout()
         for field in ("samples_per_dim", "width_per_dim"):
             require_positive(owner, field, getattr(self, field), self.meanings[field])
         require_penalty(owner, self.penalty, self.meanings["penalty"])
@@ -118,19 +128,28 @@ class GiantStep(AbstractSpikedEquivalent):
         require_nonnegative(owner, "step_size", self.step_size, self.meanings["step_size"])
         meaning = self.meanings["step_samples_per_dim"]
         require_nonnegative(owner, "step_samples_per_dim", self.step_samples_per_dim, meaning, infinite=True)
-        if len(groups) != 1 or groups == (0,):
-            raise InvalidInput(
-                owner, "readout", "a vector of letters", f"shape {groups}", self.meanings["readout"]
-            )
-        if self.readout_fraction is not None:
-            require_fractions(owner, "readout_fraction", self.readout_fraction, groups[0])
-        require_shift(owner, self.shift, self.meanings["shift"], groups[0])
+        letters = () if isinstance(self.readout, AbstractReadoutLaw) else self.readout.shape
+        require_shift(owner, self.shift, self.meanings["shift"], letters)
         if self.bulk != "isotropic":
             raise InvalidInput(
                 owner, "bulk", '"isotropic"', repr(self.bulk), "how the rows after the step are modelled"
             )
         if not any_traced(self.activation):
             _require_odd(owner, self.activation)
+
+    def _check_readout(self) -> None:
+        owner, meaning, fraction = type(self).__name__, self.meanings["readout"], self.readout_fraction
+        if isinstance(self.readout, AbstractReadoutLaw):
+            if fraction is not None:
+                allowed = f"None when `readout` is a law, {self.readout.label}, which has its own shares"
+                raise InvalidInput(owner, "readout_fraction", allowed, fraction)
+            return
+        require_finite(owner, "readout", self.readout, meaning, shape=None)
+        groups = self.readout.shape
+        if len(groups) != 1 or groups == (0,):
+            raise InvalidInput(owner, "readout", "a vector of letters", f"shape {groups}", meaning)
+        if fraction is not None:
+            require_fractions(owner, "readout_fraction", fraction, groups[0])
 
     @classmethod
     def example(cls) -> Self:
@@ -165,7 +184,7 @@ class GiantStep(AbstractSpikedEquivalent):
             strength=rows.strength,
             alignment=alignment,
             bulk_variance=rows.bulk_variance,
-            fraction=self.readout_fraction,
+            fraction=self._fractions,
             loss=self.loss,
             shift=self.shift,
         )
@@ -173,7 +192,7 @@ class GiantStep(AbstractSpikedEquivalent):
     @property
     def accuracy(self) -> float:
         step, batch = float(self.step_size), float(self.step_samples_per_dim)
-        if step == 0 or batch == 0 or not np.any(self.readout):
+        if step == 0 or batch == 0 or not np.any(letters_of(self.readout)):
             return 0.0  # the first layer stays as it was drawn: nothing is mapped
         error = next(error for least, error in _BATCH_ERRORS if batch >= least)
         return max(error, _LARGE_STEP_ERROR) if step > _LARGE_STEP else error
@@ -191,20 +210,40 @@ class GiantStep(AbstractSpikedEquivalent):
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         owner, dim = type(self).__name__, require_dim(type(self).__name__, dim)
         features = max(round(float(self.width_per_dim) * dim), 1)
-        groups = split_features(features, np.asarray(fractions_of(self.readout_fraction, len(self.readout))))
+        shares = np.ones(1) if isinstance(self.readout, AbstractReadoutLaw) else self._fractions
+        groups = split_features(features, np.asarray(shares))
         step = float(self.step_samples_per_dim)
         ratio, stored = float(self.samples_per_dim), self.stores_design
         return draw_sizes(owner, dim, groups, ratio, test_samples, step, stored)
 
     def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
         """The true two-layer network after its true gradient step."""
-        step_size, readout = jnp.asarray(self.step_size), jnp.asarray(self.readout)
-        network = draw_stepped_network(key, sizes, step_size, readout, self.activation, self.target)
+        step_size = jnp.asarray(self.step_size)
+        network = draw_stepped_network(key, sizes, step_size, self.readout, self.activation, self.target)
         return network.shifted(jnp.asarray(given(self.shift)))
 
     def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
         observables, order = super().measure(instance, estimate, sizes, key)
-        return observables, order | measured_rows(instance)
+        order |= measured_rows(instance)
+        return observables, {name: order[name] for name in order if name not in self.unmeasured}
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Order parameters that have no finite-size counterpart: with a law, all that go by letters."""
+        if not isinstance(self.readout, AbstractReadoutLaw):
+            return ()
+        return (*GROUPED, "strength", "bulk_variance")
+
+    def matrix(self, sizes: Sizes, key: PRNGKeyArray) -> DrawnGram:
+        drawn, letters = super().matrix(sizes, key), isinstance(self.readout, AbstractReadoutLaw)
+        return drawn.without_directions() if letters else drawn
+
+    @property
+    def _fractions(self) -> Any:
+        """Share of each letter."""
+        if isinstance(self.readout, AbstractReadoutLaw):
+            return self.readout.fractions
+        return fractions_of(self.readout_fraction, len(self.readout))
 
     def _rows(self) -> SteppedRows:
         scalars = step_scalars(self.activation, self.target)
@@ -212,7 +251,7 @@ class GiantStep(AbstractSpikedEquivalent):
             scalars,
             jnp.asarray(self.step_size),
             jnp.asarray(self.step_samples_per_dim),
-            jnp.asarray(self.readout),
+            jnp.asarray(letters_of(self.readout)),
         )
 
 

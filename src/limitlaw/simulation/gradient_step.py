@@ -13,6 +13,7 @@ from limitlaw.simulation.population_gradient import population_gradient
 from limitlaw.simulation.rows import spherical_rows
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.activation import AbstractActivation
+from limitlaw.vocabulary.readouts import AbstractReadoutLaw, letters_of_neurons
 from limitlaw.vocabulary.targets import AbstractTarget
 
 
@@ -27,17 +28,18 @@ def draw_stepped_network(
     key: PRNGKeyArray,
     sizes: Sizes,
     step_size: Float[Array, ""],
-    readout: Float[Array, " groups"],
+    readout: Float[Array, " groups"] | AbstractReadoutLaw,
     activation: AbstractActivation,
     target: AbstractTarget,
 ) -> FeatureInstance:
     """Draw a network, take its gradient step, and measure spike, strengths and bulk.
 
-    Neuron i starts at a uniform w_i on the unit sphere with readout v_i / sqrt(p), and moves by
+    Neuron i starts at a uniform w_i on the unit sphere with readout v_i / sqrt(p), the letter of its group or
+    drawn from a law, and moves by
     step_size v_i (1/n0) sum_mu (y_mu - f0(x_mu)) sigma'(w_i . x_mu) x_mu. The spike is the direction of
     sum_mu y_mu x_mu; u_k is the mean of w . v over group k, c_k the mean of |w - u_k v|^2.
     """
-    letters = jnp.repeat(readout, jnp.asarray(sizes.groups), total_repeat_length=sizes.features)
+    letters = letters_of_neurons(readout, sizes.groups, named(key, "letters"))
     start = spherical_rows(named(key, "rows"), sizes.features, sizes.dim)
     teacher = jnp.eye(sizes.dim)[0]
     if sizes.infinite_step:

@@ -16,6 +16,12 @@ from limitlaw.simulation.ridge import RidgeEstimate
 PROBES = 32
 """Random vectors per trace: an unbiased estimate, its spread about sqrt(2 / (32 p)) per replica."""
 
+GROUPED = (
+    "mean", "spike_overlap", "teacher_overlap", "bulk_norm", "norm", "bulk_response", "response",
+    "row_norm_overlap",
+)  # fmt: skip
+"""What is measured group by group."""
+
 
 def overlaps(
     instance: FeatureInstance, estimate: RidgeEstimate | ConvexEstimate, key: PRNGKeyArray

@@ -26,6 +26,10 @@ class DrawnGram(eqx.Module):
     samples: Array
     features: int = eqx.field(static=True)
 
+    def without_directions(self) -> "DrawnGram":
+        """The same matrix with no planted direction to look for."""
+        return DrawnGram(self.gram, self.directions[:, :0], self.samples, self.features)
+
 
 def planted_directions(instance: FeatureInstance, norms: bool) -> Float[Array, "features directions"]:
     """Unit columns in the theory's order: group indicators, B_k v_b by group, row norms if asked for."""

@@ -1,0 +1,62 @@
+"""Losses, penalties and rows beyond the plain ridge: theory against experiment through the model."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import limitlaw as ll
+
+A, T, L = ll.activations, ll.targets, ll.losses
+REAL = ll.models.SpikedRandomFeatures(
+    A.Tanh(), T.SingleIndex(A.Sin(), 0.1), 1.5, 0.8, 0.1, strength=1.0, alignment=0.7
+)
+LABELS = dataclasses.replace(REAL, target=T.SignLabels(0.2), loss=L.Logistic())
+TWO = {"strength": [1.3, -0.5], "fraction": [0.4, 0.6], "bulk_variance": [1.0, 1.4]}
+COVARIANCE = ll.covariances.Covariance([0.4, 1.6], [0.5, 0.5], [0.3, 0.7], 1.2)
+
+CASES = {
+    "logistic": LABELS,
+    "logistic, relu, two groups": dataclasses.replace(LABELS, activation=A.ReLU(), shift=[0.2, -0.1], **TWO),
+    "hinge": dataclasses.replace(LABELS, loss=L.Hinge()),
+    "lasso, two groups": dataclasses.replace(REAL, penalty=ll.penalties.Lasso(0.1), **TWO),
+    "huber": dataclasses.replace(REAL, loss=L.Huber(0.5)),
+    "orthogonal": dataclasses.replace(REAL, rows="orthogonal"),
+    "orthogonal, two groups": dataclasses.replace(REAL, rows="orthogonal", **TWO),
+    "covariance": dataclasses.replace(REAL, covariance=COVARIANCE),
+}
+QUICK = {"logistic": (100, 16)}
+"""Cases of the default run: dimension, replicas."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
+def test_theory_is_the_experiment(name):
+    """Errors, losses and all order parameters that both sides name, each entry."""
+    dim, replicas = QUICK.get(name, (200, 32))
+    theory = ll.solve(CASES[name], dim=dim)
+    measured = ll.simulate(CASES[name], dim=dim, replicas=replicas, seed=5)
+    known = measured.observables | measured.order_parameters
+    assert {"test_error", "test_loss", "train_loss"} <= set(theory.observables) & set(known)
+    for quantity, value in (theory.observables | theory.order_parameters).items():
+        if quantity not in known:
+            continue
+        mean, error = measured.mean(quantity), measured.standard_error(quantity)
+        allowed = 4 * error + 3 / dim * np.max(np.abs(value))
+        assert np.all(np.abs(mean - value) <= allowed), (quantity, value, mean, error)
+
+
+@pytest.mark.parametrize(("along", "order"), [("n/d", 2), ("n/p", 1)])
+def test_few_orthogonal_rows_are_isotropic_ones(along, order):
+    """Independent rows become orthogonal as p/d vanishes; many samples for each row see it to second order."""
+
+    def gap(width):
+        samples = REAL.samples_per_dim * (1 if along == "n/d" else width)
+        few = dataclasses.replace(REAL, width_per_dim=width, samples_per_dim=samples)
+        orthogonal = dataclasses.replace(few, rows="orthogonal")
+        return abs(float(ll.solve(few)["test_error"] - ll.solve(orthogonal)["test_error"]))
+
+    wide, narrow = gap(0.01), gap(0.005)
+    assert narrow < 1e-3 if along == "n/p" else narrow < 1e-6
+    assert np.log2(wide / narrow) == pytest.approx(order, abs=0.05)
