@@ -1,24 +1,34 @@
-"""Shared by all tests: annotations checked on demand, a picture backend without a screen, no deadlines."""
+"""Shared by all tests: a picture backend without a screen, hypothesis without deadlines, one compilation cache."""
 
 import os
+import tempfile
 
 import matplotlib
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
-
-CHECKED = ("core", "numerics", "spectra", "theory", "simulation")
-"""Rooms whose arguments are arrays inside the library; the vocabulary takes plain numbers too, and beartype
-knows `Self` (models) only inside classes that it decorates whole."""
-
-# It must be in place before limitlaw is imported. Off by default: some tests give plain numbers or NumPy arrays to
-# the engines; `structure/test_annotations.py` runs the models with it.
-if os.environ.get("LIMITLAW_CHECK_TYPES", "0") == "1":
-    install_import_hook([f"limitlaw.{room}" for room in CHECKED], "beartype.beartype")
 
 matplotlib.use("Agg")
 settings.register_profile("limitlaw", deadline=None, max_examples=25)
 settings.load_profile("limitlaw")
+
+
+def pytest_configure(config):
+    """Workers and files share what one of them has compiled; the folder lives as long as the run."""
+    import jax
+
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.compiled = tempfile.TemporaryDirectory(prefix="limitlaw-compiled-", ignore_cleanup_errors=True)
+        os.environ["LIMITLAW_TEST_CACHE"] = config.compiled.name
+    jax.config.update("jax_compilation_cache_dir", os.environ["LIMITLAW_TEST_CACHE"])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed_programs():
+    """Compiled programs hold memory maps, of which a process may have 65530: thousands of programs end it."""
+    yield
+    import jax
+
+    jax.clear_caches()
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""The bulk of a network after one giant gradient step on a finite batch, in the limit.
+
+Rows of group k are independent with covariance (1 + kappa_k M)/d, M being the matrix of the batch, and
+their norms are a mean direction that overlaps with the rows: spike, norms and teacher all mix in the Gram.
+Derived here; checked against drawn weights and trained networks. A function of M is its values at the nodes
+of a contour around the spectrum; a vector of R^d for each group is an array (nodes, 3, groups) of such
+functions in front of w*, V_y, V_{y^3}. Products are without complex conjugation, results are real parts.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from limitlaw.numerics.small_matrices import inverse
+from limitlaw.spectra.batch_matrix import Contour
+from limitlaw.theory.bulks import (
+    AbstractDecoupledBulk,
+    DirectionGram,
+    Forces,
+    Loads,
+    macroscopic_pull,
+)
+from limitlaw.theory.stepped_rows import SteppedRowLaw
+
+Vector = Complex[Array, "nodes 3 groups"]
+
+
+class _Resolved(NamedTuple):
+    """At each node of the contour: C_k, A = (1 + L1 D)^-1 with D = diag(beta V2 C), and D A."""
+
+    rows: Complex[Array, "nodes groups"]
+    lifted: Complex[Array, "nodes groups groups"]
+    covariance: Complex[Array, "nodes groups groups"]
+
+
+class SteppedBulk(AbstractDecoupledBulk):
+    """Rows after one giant step.
+
+    Attributes:
+        fractions: share of the neurons in each group.
+        law: second moments of the rows.
+        contour: functional calculus of the batch matrix.
+        width_per_dim: p/d.
+        inverse_width: 1/p for the leading finite-width term, 0 in the limit.
+    """
+
+    fractions: Float[Array, " groups"]
+    law: SteppedRowLaw
+    contour: Contour
+    width_per_dim: Float[Array, ""]
+    inverse_width: Float[Array, ""]
+
+    def mean_square_rows(self):
+        return self.law.variance
+
+    def curvature(self, loads, response):
+        at = self._resolved(loads, response)
+        return self._trace(at.rows * jnp.diagonal(at.lifted @ loads.slope, axis1=1, axis2=2))
+
+    def slope_response(self, loads, response):
+        return self._trace(self._resolved(loads, response).covariance) / self.width_per_dim
+
+    def _rows(self) -> Complex[Array, "nodes groups"]:
+        return 1 + self.law.widening * self.contour.location[:, None]
+
+    def _resolved(self, loads: Loads, response) -> _Resolved:
+        rows = self._rows()
+        free = self.width_per_dim * response * rows
+        matrix = jnp.eye(self.fractions.shape[0]) + loads.slope * free[:, None, :]
+        lifted = jnp.vectorize(inverse, signature="(n,n)->(n,n)")(matrix)
+        return _Resolved(rows, lifted, free[:, :, None] * lifted)
+
+    def _trace(self, values) -> Float[Array, "..."]:
+        """(1/d) tr of functions of M."""
+        return jnp.tensordot(self.contour.trace, values, axes=1).real
+
+    def _product(self, first: Vector, second: Vector) -> Float[Array, "groups groups"]:
+        return jnp.einsum("jak,jab,jbl->kl", first, self.contour.forms, second).real
+
+    def _constant(self, direction: Float[Array, "3"]) -> Complex[Array, "nodes 3"]:
+        return jnp.broadcast_to(direction, (self.contour.location.shape[0], 3)).astype(complex)
+
+    def _sources(self) -> Complex[Array, "sources nodes 3 groups"]:
+        """Spike, norm and teacher directions of each group, in this order."""
+        groups = jnp.eye(self.fractions.shape[0])
+        spike, teacher = self._constant(self.law.spike), self._constant(self.law.teacher)
+        norms = self.law.norm_overlap[:, None, :] / self._rows().T[:, :, None]
+        each = [spike[None] + 0 * norms, norms, teacher[None] + 0 * norms]
+        return jnp.concatenate([one[..., None] * groups[:, None, None, :] for one in each])
+
+    def _loose_norms(self) -> Float[Array, " groups"]:
+        """d times the variance of the norms that the rows do not explain."""
+        norms = self.law.norm_overlap[:, None, :] / self._rows().T[:, :, None]
+        explained = jnp.einsum("kja,jab,kb->k", norms, self.contour.forms, self.law.norm_overlap).real
+        return self.law.norm_variance - explained
+
+    def _answer(self, vector: Vector, loads: Loads, at: _Resolved) -> tuple[Vector, Vector]:
+        """X f and D^-1 X f, the spike direction being outside the covariance of the samples."""
+        spike = self._constant(self.law.spike)[:, :, None] + jnp.zeros(self.fractions.shape[0])
+        plain = jnp.einsum("jkl,jal->jak", at.covariance, vector)
+        weights = jnp.einsum("a,jab,b->j", self.law.spike, self.contour.forms, self.law.spike)
+        seen = jnp.einsum("j,jkl->kl", weights, at.covariance).real
+        along = jnp.diagonal(self._product(spike, plain))
+        back = loads.slope @ inverse(jnp.eye(seen.shape[0]) - seen @ loads.slope) @ along
+        pushed = vector + spike * back
+        answer = jnp.einsum("jkl,jal->jak", at.covariance, pushed)
+        return answer, jnp.einsum("jkl,jal->jak", at.lifted, pushed)
+
+    def directions(self, loads, responses):
+        at, sources = self._resolved(loads, responses.noise), self._sources()
+        answers = jnp.stack([self._answer(one, loads, at)[0] for one in sources])
+        gram = jnp.einsum("ajik,jin,bjnk->ab", sources, self.contour.forms, answers).real
+        gram = gram + self._own_gram(responses.noise)
+        groups = self.fractions.shape[0]
+        stiffness = jnp.diag(self.inverse_width / responses.noise)
+        return DirectionGram(stiffness, jnp.zeros((groups, 3 * groups)), (gram + gram.T) / 2)
+
+    def _own_gram(self, response: Float[Array, " groups"]) -> Float[Array, "sources sources"]:
+        """What each row's own randomness adds: loose norms, and the norm of a Gaussian initial row."""
+        law, free = self.law, self.width_per_dim * response
+        corner = jnp.diag(2 * free * law.start_spike**2)
+        cross = jnp.diag(2 * free * law.start_spike * law.start_norm)
+        norms = jnp.diag(free * (self._loose_norms() + 2 * law.start_norm**2))
+        zero = jnp.zeros_like(corner)
+        return jnp.block([[corner, cross, zero], [cross, norms, zero], [zero, zero, zero]])
+
+    def field_variance(self, loads, responses, forces, variances, norm):
+        at = self._resolved(loads, responses.noise)
+        own = self.width_per_dim * at.rows * norm
+        field = variances.slope + jnp.einsum("kl,jl,lm->jkm", loads.slope, own, loads.slope)
+        scattered = jnp.einsum("jkl,jlm,jkm->jk", at.lifted, field, at.lifted)
+        strain = self._answer(self._pull(forces), loads, at)[1]
+        pulled = self.width_per_dim * jnp.diagonal(self._product(strain, strain * at.rows[:, None, :]))
+        macroscopic = macroscopic_pull(forces, responses, self.inverse_width)
+        return (
+            variances.noise + self._trace(at.rows * scattered) + pulled + self._own_pull(forces) + macroscopic
+        )
+
+    def _pull(self, forces: Forces) -> Vector:
+        """The sum of all sources, each times its force."""
+        return jnp.tensordot(forces.directions, self._sources(), axes=1)
+
+    def _own_pull(self, forces: Forces) -> Float[Array, " groups"]:
+        spikes, norms, _ = jnp.split(forces.directions, 3)
+        start = self.law.start_spike * spikes + self.law.start_norm * norms
+        return self.width_per_dim * (self._loose_norms() * norms**2 + 2 * start**2)
+
+    def bulk_norm(self, loads, responses, forces, variances, norm):
+        at = self._resolved(loads, responses.noise)
+        own = self.width_per_dim * at.rows * norm
+        scattered = jnp.einsum("jlk,jl,jlm->jkm", at.lifted, own, at.lifted)
+        scattered = scattered + at.covariance @ variances.slope @ at.covariance
+        answer = self._answer(self._pull(forces), loads, at)[0]
+        spike = self._constant(self.law.spike)[:, :, None]
+        along = self._product(spike, answer)[0]
+        directed = self._product(answer, answer) - along[:, None] * along[None, :]
+        return self._trace(scattered) / self.width_per_dim + directed

@@ -1,0 +1,107 @@
+"""The matrix of one labelled batch: sum rules, closed forms, drawn matrices."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import limitlaw as ll
+from limitlaw.core.precision import double_precision
+from limitlaw.spectra.batch_matrix import BatchMatrix
+from limitlaw.theory.labelled_inputs import labelled_inputs
+
+A, T = ll.activations, ll.targets
+TARGETS = {
+    "tanh": T.SingleIndex(A.Tanh()),
+    "noisy relu": T.SingleIndex(A.ReLU(), 0.3),
+    "linear": T.SingleIndex(A.Linear()),
+    "labels": T.SignLabels(0.2),
+    "even": T.SingleIndex(lambda z: z**2 - 1),
+}
+
+
+def batch(name, samples_per_dim):
+    return BatchMatrix(labelled_inputs(TARGETS[name]), jnp.asarray(1 / samples_per_dim))
+
+
+def gram(matrix):
+    """Inner products of w*, V_y and V_{y^3}."""
+    expect, z, y = matrix.inputs.expect, matrix.inputs.projection, matrix.inputs.label
+    along = jnp.stack([jnp.ones(()), expect(z * y), expect(z * y**3)])
+    own = jnp.array([[0, 0, 0], [0, expect(y**2), expect(y**4)], [0, expect(y**4), expect(y**6)]])
+    return along[:, None] * along + matrix.dims_per_sample * own
+
+
+@jax.jit
+def compiled(matrix, left):
+    return matrix.contour(left), matrix.stieltjes(2 * left)
+
+
+@given(
+    name=st.sampled_from(sorted(TARGETS)),
+    samples_per_dim=st.floats(-2, 3).map(lambda x: 10.0**x),
+    left=st.floats(-3, 4).map(lambda x: -(10.0**x)),
+)
+def test_the_contour_knows_its_sums(name, samples_per_dim, left):
+    """It stays in the upper half plane, and gives the unit, the inner products and the resolvent back."""
+    with double_precision():
+        matrix = batch(name, samples_per_dim)
+        rule, inside = compiled(matrix, left)
+        exact = np.asarray(gram(matrix))
+        assert float(jnp.min(rule.location.imag)) > 0
+        assert float(jnp.sum(rule.trace).real) == pytest.approx(1, abs=1e-10)
+        scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+        assert np.max(np.abs(np.asarray(jnp.sum(rule.forms, axis=0).real) - exact) / scale) < 1e-9
+        resolvent = jnp.sum(rule.trace / (rule.location - 2 * left)).real
+        assert float(resolvent) == pytest.approx(float(inside), rel=1e-9)
+
+
+def test_labels_of_unit_square_give_marchenko_pastur(float64):
+    """y^2 = 1: zeta m^2 d/n + (zeta - 1 + d/n) m + 1 = 0."""
+    matrix, zeta = batch("labels", 0.7), -0.4
+    m, ratio = float(matrix.stieltjes(jnp.asarray(zeta))), 1 / 0.7
+    assert zeta * ratio * m**2 + (zeta - 1 + ratio) * m + 1 == pytest.approx(0, abs=1e-11)
+
+
+def test_anchor_values(float64):
+    """Numbers found by an independent code with a midpoint rule and iteration."""
+    matrix = batch("tanh", 0.5)
+    assert float(matrix.stieltjes(jnp.asarray(-0.3))) == pytest.approx(2.4487, abs=2e-4)
+    m = matrix.stieltjes(jnp.asarray(-1.0))
+    expected = [[0.7545, 0.2203, 0.1421], [0.2203, 0.3978, 0.2356], [0.1421, 0.2356, 0.1632]]
+    assert float(m) == pytest.approx(0.8332, abs=1e-4)
+    np.testing.assert_allclose(matrix.forms(m), expected, atol=6e-5)
+
+
+@pytest.mark.parametrize(("name", "samples_per_dim"), [("tanh", 0.5), ("noisy relu", 2.0), ("even", 1.0)])
+def test_drawn_matrices(name, samples_per_dim, float64):
+    """Resolvent and forms of matrices drawn at d = 600, below the spectrum."""
+    dim, zeta, draws = 600, -0.5, 6
+    generator, target, found = np.random.default_rng(0), TARGETS[name], []
+    for _ in range(draws):
+        inputs = generator.standard_normal((round(samples_per_dim * dim), dim))
+        noise = np.sqrt(target.noise_variance) * generator.standard_normal(len(inputs))
+        labels = np.asarray(target.fn(inputs[:, 0])) + noise
+        weighted = labels[:, None] * inputs
+        resolvent = np.linalg.inv(weighted.T @ weighted / len(inputs) - zeta * np.eye(dim))
+        vectors = [np.eye(dim)[0], labels @ inputs / len(inputs), labels**3 @ inputs / len(inputs)]
+        forms = np.array(vectors) @ resolvent @ np.array(vectors).T
+        found.append(np.append(forms[np.triu_indices(3)], np.trace(resolvent) / dim))
+    matrix = batch(name, samples_per_dim)
+    m = matrix.stieltjes(jnp.asarray(zeta))
+    limit = np.append(np.asarray(matrix.forms(m))[np.triu_indices(3)], m)
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(draws)
+    assert np.all(np.abs(mean - limit) < 4 * error + 10 / dim * np.abs(limit))
+
+
+def test_an_infinite_batch_is_its_mean(float64):
+    """M = E y^2 (1 - w* w*') + E[y^2 z^2] w* w*'."""
+    matrix = dataclasses.replace(batch("tanh", 1.0), dims_per_sample=jnp.asarray(0.0))
+    expect, z, y = matrix.inputs.expect, matrix.inputs.projection, matrix.inputs.label
+    m = matrix.stieltjes(jnp.asarray(-0.5))
+    assert float(m) == pytest.approx(float(1 / (expect(y**2) + 0.5)), rel=1e-12)
+    assert float(matrix.forms(m)[0, 0]) == pytest.approx(float(1 / (expect(y**2 * z**2) + 0.5)), rel=1e-12)
