@@ -1,5 +1,6 @@
 """A two-layer network after one giant gradient step on its first layer, then ridge on its readout."""
 
+import dataclasses
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
@@ -23,7 +24,8 @@ from limitlaw.models._fields import (
     require_shift,
 )
 from limitlaw.models._groups import fractions_of
-from limitlaw.models._readout_problem import Controls
+from limitlaw.models._readout_problem import Controls, ReadoutProblem
+from limitlaw.models._stepped_layer import Step
 from limitlaw.models.base import Plan
 from limitlaw.models.spiked_random_features import (
     ONE_STEP,
@@ -36,6 +38,8 @@ from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.overlaps import GROUPED
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.simulation.spectrum import DrawnGram
+from limitlaw.theory.bulks import AbstractDecoupledBulk
+from limitlaw.theory.feature_spectrum import FeatureResolvent
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Erf, Linear, Sin, Tanh, as_activation
 from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
@@ -87,9 +91,10 @@ class GiantStep(AbstractSpikedEquivalent):
         readout: vocabulary of the readout before the step, one neuron group for each letter; or the law of
             its entries.
         readout_fraction: share of the neurons with each letter; None for equal shares, and for a law.
-        bulk: "isotropic".
+        bulk: "isotropic" is the papers' mapping, "exact" the network itself.
         loss: of a sample of the second stage; square by default.
         shift: bias t added to the neurons after the step, as in `SpikedRandomFeatures`.
+        rows: at the start, "spherical" or "gaussian" (entries N(0, 1/d)).
 
     Raises:
         InvalidInput: a ratio is out of range; the activation is not odd or has jumps.
@@ -104,9 +109,10 @@ class GiantStep(AbstractSpikedEquivalent):
     penalty: Float[Array, ""] | AbstractPenalty = eqx.field(converter=penalty_field)
     readout: Float[Array, " groups"] | AbstractReadoutLaw = eqx.field(converter=readout_field, default=(1.0,))
     readout_fraction: Float[Array, " groups"] | None = eqx.field(converter=number, default=None)
-    bulk: Literal["isotropic"] = eqx.field(static=True, default="isotropic")
+    bulk: Literal["isotropic", "exact"] = eqx.field(static=True, default="isotropic")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
     shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
+    rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.HEURISTIC
@@ -130,12 +136,17 @@ class GiantStep(AbstractSpikedEquivalent):
         require_nonnegative(owner, "step_samples_per_dim", self.step_samples_per_dim, meaning, infinite=True)
         letters = () if isinstance(self.readout, AbstractReadoutLaw) else self.readout.shape
         require_shift(owner, self.shift, self.meanings["shift"], letters)
-        if self.bulk != "isotropic":
-            raise InvalidInput(
-                owner, "bulk", '"isotropic"', repr(self.bulk), "how the rows after the step are modelled"
-            )
+        self._check_laws()
         if not any_traced(self.activation):
             _require_odd(owner, self.activation)
+
+    def _check_laws(self) -> None:
+        owner, meaning = type(self).__name__, "how the rows after the step are modelled"
+        if self.bulk not in ("isotropic", "exact"):
+            raise InvalidInput(owner, "bulk", '"isotropic" or "exact"', repr(self.bulk), meaning)
+        if self.rows not in ("spherical", "gaussian"):
+            meaning = "the law of the initial rows"
+            raise InvalidInput(owner, "rows", '"spherical" or "gaussian"', repr(self.rows), meaning)
 
     def _check_readout(self) -> None:
         owner, meaning, fraction = type(self).__name__, self.meanings["readout"], self.readout_fraction
@@ -185,15 +196,38 @@ class GiantStep(AbstractSpikedEquivalent):
             alignment=alignment,
             bulk_variance=rows.bulk_variance,
             fraction=self._fractions,
+            rows=self.rows,
             loss=self.loss,
             shift=self.shift,
         )
 
+    def problem(self) -> ReadoutProblem:
+        problem = self.spiked().problem()
+        if self.bulk == "isotropic":
+            return problem
+        first_layer = dataclasses.replace(problem.first_layer, fluctuating_norms=True)
+        return dataclasses.replace(problem, first_layer=first_layer)
+
+    def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:
+        if self.bulk == "isotropic":
+            return self.spiked().bulk_rows(dim, dense)
+        return self._step().bulk(self._fractions, self.width_per_dim, dim)
+
+    def law(self, dim: Any) -> FeatureResolvent:
+        if self.bulk == "exact":
+            allowed = '"isotropic" for a spectrum (the exact bulk has no complex penalty yet)'
+            raise InvalidInput(type(self).__name__, "bulk", allowed, repr(self.bulk))
+        return super().law(dim)
+
+    @property
+    def instance_standing(self) -> Standing:
+        return Standing.REPLICA if self.bulk == "exact" else self.standing
+
     @property
     def accuracy(self) -> float:
         step, batch = float(self.step_size), float(self.step_samples_per_dim)
-        if step == 0 or batch == 0 or not np.any(letters_of(self.readout)):
-            return 0.0  # the first layer stays as it was drawn: nothing is mapped
+        if self.bulk == "exact" or step == 0 or batch == 0 or not np.any(letters_of(self.readout)):
+            return 0.0  # nothing is mapped
         error = next(error for least, error in _BATCH_ERRORS if batch >= least)
         return max(error, _LARGE_STEP_ERROR) if step > _LARGE_STEP else error
 
@@ -219,7 +253,10 @@ class GiantStep(AbstractSpikedEquivalent):
     def draw(self, sizes: Sizes, key: PRNGKeyArray) -> FeatureInstance:
         """The true two-layer network after its true gradient step."""
         step_size = jnp.asarray(self.step_size)
-        network = draw_stepped_network(key, sizes, step_size, self.readout, self.activation, self.target)
+        gaussian = self.rows == "gaussian"
+        network = draw_stepped_network(
+            key, sizes, step_size, self.readout, self.activation, self.target, gaussian
+        )
         return network.shifted(jnp.asarray(given(self.shift)))
 
     def measure(self, instance: FeatureInstance, estimate: Any, sizes: Sizes, key: PRNGKeyArray):
@@ -244,6 +281,13 @@ class GiantStep(AbstractSpikedEquivalent):
         if isinstance(self.readout, AbstractReadoutLaw):
             return self.readout.fractions
         return fractions_of(self.readout_fraction, len(self.readout))
+
+    def _step(self) -> Step:
+        size, samples, letters = (
+            jnp.asarray(value)
+            for value in (self.step_size, self.step_samples_per_dim, letters_of(self.readout))
+        )
+        return Step(self.activation, self.target, size, samples, letters, self.rows == "gaussian")
 
     def _rows(self) -> SteppedRows:
         scalars = step_scalars(self.activation, self.target)

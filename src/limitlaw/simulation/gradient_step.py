@@ -10,7 +10,7 @@ from limitlaw.core.keys import named
 from limitlaw.simulation.instances import FeatureInstance, block_count, data_block, rows_within
 from limitlaw.simulation.overlaps import bulk_square_norms
 from limitlaw.simulation.population_gradient import population_gradient
-from limitlaw.simulation.rows import spherical_rows
+from limitlaw.simulation.rows import gaussian_rows, spherical_rows
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.activation import AbstractActivation
 from limitlaw.vocabulary.readouts import AbstractReadoutLaw, letters_of_neurons
@@ -31,16 +31,18 @@ def draw_stepped_network(
     readout: Float[Array, " groups"] | AbstractReadoutLaw,
     activation: AbstractActivation,
     target: AbstractTarget,
+    gaussian_start: bool = False,
 ) -> FeatureInstance:
     """Draw a network, take its gradient step, and measure spike, strengths and bulk.
 
-    Neuron i starts at a uniform w_i on the unit sphere with readout v_i / sqrt(p), the letter of its group or
-    drawn from a law, and moves by
+    Neuron i starts at a uniform w_i on the unit sphere, or at N(0, 1_d/d), with readout v_i / sqrt(p), the
+    letter of its group or drawn from a law, and moves by
     step_size v_i (1/n0) sum_mu (y_mu - f0(x_mu)) sigma'(w_i . x_mu) x_mu. The spike is the direction of
     sum_mu y_mu x_mu; u_k is the mean of w . v over group k, c_k the mean of |w - u_k v|^2.
     """
     letters = letters_of_neurons(readout, sizes.groups, named(key, "letters"))
-    start = spherical_rows(named(key, "rows"), sizes.features, sizes.dim)
+    rows = gaussian_rows if gaussian_start else spherical_rows
+    start = rows(named(key, "rows"), sizes.features, sizes.dim)
     teacher = jnp.eye(sizes.dim)[0]
     if sizes.infinite_step:
         gradient = Gradient(*population_gradient(start, letters, teacher, activation, target))

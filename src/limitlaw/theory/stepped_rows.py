@@ -98,9 +98,10 @@ def stepped_row_law(
         fourth * (slope.fourth - slope.second**2) * inverse**3 + 2 * (slope.second * power * inverse) ** 2
     )
     start = float(gaussian_start)
+    spike = jnp.stack([jnp.zeros(()), 1 / length, jnp.zeros(())])
     return SteppedRowLaw(
         strength=rate * slope.mean * length,
-        spike=jnp.stack([0.0, 1 / length, 0.0]),
+        spike=spike,
         teacher=_outside(alignment, rest, length),
         alignment=alignment,
         widening=widening,
