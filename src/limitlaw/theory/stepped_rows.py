@@ -43,14 +43,13 @@ class SlopeMoments(NamedTuple):
 
 def slope_moments(activation: AbstractActivation) -> SlopeMoments:
     """Averages of the slope over a standard Gaussian, split at the kinks."""
-    nodes, weights = (
-        split_gaussian(jnp.asarray(activation.kinks)) if activation.kinks else gaussian_trapezoid(161)
-    )
-    slope = activation.derivative(jnp.asarray(nodes))
+    kinks = jnp.asarray(activation.kinks)
+    nodes, weights = map(jnp.asarray, split_gaussian(kinks) if activation.kinks else gaussian_trapezoid(161))
+    slope, square = activation.derivative(nodes), nodes**2
     mean = weights @ slope
-    rest, square = slope - mean, jnp.asarray(nodes) ** 2
-    powers = [weights @ rest**power for power in (2, 3, 4)]
-    return SlopeMoments(mean, *powers, weights @ (square * rest), weights @ (square * rest**2))
+    rest = slope - mean
+    second, third, fourth = (weights @ rest**power for power in (2, 3, 4))
+    return SlopeMoments(mean, second, third, fourth, weights @ (square * rest), weights @ (square * rest**2))
 
 
 class SteppedRowLaw(eqx.Module):

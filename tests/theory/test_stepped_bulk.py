@@ -1,0 +1,162 @@
+"""The law of a stepped network's rows: closed forms for one group, limits, identities of letters, gradients."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import limitlaw as ll
+from limitlaw._solve import solve_batch
+from limitlaw.core.precision import double_precision
+from limitlaw.theory.bulks import Loads, Responses
+from limitlaw.theory.stepped_rows import slope_moments
+
+A, T = ll.activations, ll.targets
+NETWORK = ll.models.GiantStep(
+    A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01, bulk="exact"
+)  # fmt: skip
+
+
+def isotropic(model):
+    return dataclasses.replace(model, bulk="isotropic")
+
+
+def test_anchor_values():
+    """Order parameters found by an independent code, to the digits that it printed."""
+    solution = ll.solve(NETWORK)
+    order = {name: float(np.ravel(value)[0]) for name, value in solution.order_parameters.items()}
+    expected = {
+        "response": 7.81166, "bulk_response": 5.04048, "mean": 0.61279, "spike_overlap": -0.23733,
+        "row_norm_overlap": 0.21475, "teacher_overlap": 0.68518, "bulk_norm": 1.34955, "norm": 1.61243,
+    }  # fmt: skip
+    assert {name: order[name] for name in expected} == pytest.approx(expected, abs=6e-6)
+    assert solution["test_error"] == pytest.approx(0.302816, abs=6e-7)
+    assert solution["train_error"] == pytest.approx(0.082052, abs=6e-7)
+
+
+def test_moments_of_the_slope():
+    """Erf's are explicit: E sigma'^j = (2/pi)^(j/2) (1 + j)^(-1/2), E h^2 sigma'^j with (1 + j)^(-3/2)."""
+    with double_precision():
+        found = slope_moments(A.Erf())
+    raw = [(2 / np.pi) ** (j / 2) / np.sqrt(1 + j) for j in range(4)]
+    assert float(found.mean) == pytest.approx(raw[1], abs=1e-14)
+    assert float(found.second) == pytest.approx(raw[2] - raw[1] ** 2, abs=1e-14)
+    assert float(found.third) == pytest.approx(raw[3] - 3 * raw[1] * raw[2] + 2 * raw[1] ** 3, abs=1e-14)
+    assert float(found.tilt) == pytest.approx(raw[1] / 2 - raw[1], abs=1e-14)
+
+
+def closed_gram(bulk, batch, loads, responses):
+    """One group: every function of M is a resolvent at one of two points."""
+    law, beta = bulk.law, float(bulk.width_per_dim)
+    slope, free = float(loads.slope[0, 0]), beta * float(responses.noise[0])
+    kappa = float(law.widening[0])
+    near = batch.forms(batch.stieltjes(jnp.asarray(-(1 + slope * free) / (slope * free * kappa))))
+    rows = batch.forms(batch.stieltjes(jnp.asarray(-1 / kappa)))
+    whole = batch.contour(jnp.asarray(-1.0)).forms.sum(axis=0).real
+    plain = (whole - near / (slope * free * kappa)) / slope
+    once, twice = near / (slope * kappa), free / kappa * (rows - near)
+    spike, norm, teacher = law.spike, law.norm_overlap[0], law.teacher
+    vectors = [(spike, 0), (norm, 1), (teacher, 0)]
+    kinds = {0: plain, 1: once, 2: twice}
+    gram = np.array([[a @ kinds[i + j] @ b for b, j in vectors] for a, i in vectors])
+    gram += slope * np.outer(gram[0], gram[0]) / (1 - slope * gram[0, 0])
+    gram[1, 1] += free * float(bulk._loose_norms()[0])
+    return gram
+
+
+def test_the_gram_of_one_group_is_closed(float64):
+    bulk, batch = NETWORK.bulk_rows(None, False), NETWORK._step().batch()
+    loads = Loads(jnp.array([[0.105961]]), jnp.array([0.059642]))
+    responses = Responses(jnp.array([[5.0]]), jnp.array([7.81166]))
+    gram = bulk.directions(loads, responses).gram
+    np.testing.assert_allclose(gram, closed_gram(bulk, batch, loads, responses), rtol=1e-8, atol=1e-10)
+    expected = [[34.4831, -23.8079, -0.3176], [-23.8079, 70.3928, -0.0720], [-0.3176, -0.0720, 4.6073]]
+    np.testing.assert_allclose(gram, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ((A.Tanh(), A.Sin(), 3.0, 0.1), 0.0214548),
+        ((A.Tanh(), A.Tanh(), 3.0, 0.01), 0.0060792),
+        ((A.Erf(), A.Erf(), 3.0, 0.01), 0.0037420),
+        ((A.Erf(), A.Sin(), 2.0, 0.05), 0.0542567),
+    ],
+)
+def test_an_infinite_batch_keeps_the_norms(fields, expected):
+    """Row norms tilt along the spike: the isotropic theory is not the limit, and the approach is 1/n0."""
+    activation, target, step_size, penalty = fields
+    model = dataclasses.replace(
+        NETWORK, activation=activation, target=T.SingleIndex(target), step_size=step_size, penalty=penalty,
+        step_samples_per_dim=np.inf,
+    )  # fmt: skip
+    assert ll.solve(model)["test_error"] == pytest.approx(expected, abs=6e-8)
+    near = ll.solve(dataclasses.replace(model, step_samples_per_dim=1e6))["test_error"]
+    assert near == pytest.approx(expected, abs=1e-6)
+
+
+def test_norms_mean_nothing_to_sine_neurons():
+    """dc0/dc = -c0/2 lies in the span of c0: at an infinite batch only the isotropic theory is left."""
+    model = dataclasses.replace(NETWORK, activation=A.Sin(), step_size=2.0, step_samples_per_dim=np.inf)
+    assert ll.solve(model)["test_error"] == pytest.approx(ll.solve(isotropic(model))["test_error"], abs=1e-9)
+
+
+def test_without_a_step_nothing_is_mapped():
+    for changes in ({"step_samples_per_dim": 0.0}, {"step_size": 0.0}, {"readout": (0.0,)}):
+        model = dataclasses.replace(NETWORK, **changes)
+        exact, mapped = ll.solve(model), ll.solve(isotropic(model))
+        assert exact["test_error"] == pytest.approx(mapped["test_error"], abs=1e-9)
+
+
+LETTERS = {
+    "split": (1.0, 1.0),
+    "opposite": (1.0, -1.0),
+    "split unequally": (1.0, 1.0, -1.0),
+}
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_equal_and_opposite_letters_are_one(name):
+    letters = LETTERS[name]
+    shares = np.arange(1.0, len(letters) + 1) / np.sum(np.arange(1.0, len(letters) + 1))
+    many = ll.solve(dataclasses.replace(NETWORK, readout=letters, readout_fraction=shares))
+    one = ll.solve(NETWORK)
+    for quantity in ("test_error", "train_error", "train_objective"):
+        assert many[quantity] == pytest.approx(one[quantity], abs=1e-8)
+
+
+def test_letters_may_be_permuted():
+    first = dataclasses.replace(NETWORK, readout=(1.0, -2.0, 0.3), readout_fraction=[0.5, 0.2, 0.3])
+    second = dataclasses.replace(NETWORK, readout=(0.3, 1.0, -2.0), readout_fraction=[0.3, 0.5, 0.2])
+    a, b = ll.solve(first), ll.solve(second)
+    assert a["test_error"] == pytest.approx(b["test_error"], abs=1e-9)
+    assert a.order_parameters["norm"][[2, 0, 1]] == pytest.approx(b.order_parameters["norm"], rel=1e-8)
+
+
+def test_large_and_vanishing_penalties():
+    heavy = ll.solve(dataclasses.replace(NETWORK, penalty=1e7))["test_error"]
+    assert heavy == pytest.approx(ll.bounds(isotropic(NETWORK)).upper, abs=1e-5)
+    light = ll.solve(dataclasses.replace(NETWORK, penalty=1e-6, samples_per_dim=0.6, step_size=1.0))
+    assert 1e-6 * light.order_parameters["response"][0] == pytest.approx(1 - 0.6, abs=1e-3)
+
+
+def test_square_loss_goes_through_both_engines():
+    square = ll.losses.Loss(lambda y, f: (y - f) ** 2 / 2)
+    two_halves, ridge = ll.solve(dataclasses.replace(NETWORK, loss=square)), ll.solve(NETWORK)
+    for name in ("test_error", "train_error"):
+        assert two_halves[name] == pytest.approx(ridge[name], abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    "field", ["step_size", "step_samples_per_dim", "samples_per_dim", "width_per_dim", "penalty"]
+)
+def test_gradients_are_differences(field, float64):
+    start, step = float(getattr(NETWORK, field)), 1e-3 * float(getattr(NETWORK, field))
+    slope = jax.jit(jax.grad(lambda x: ll.solve(dataclasses.replace(NETWORK, **{field: x}))["test_error"]))(
+        start
+    )
+    moved = [dataclasses.replace(NETWORK, **{field: start + m * step}) for m in (-2, -1, 1, 2)]
+    far_left, left, right, far_right = solve_batch(moved)["test_error"]
+    assert slope == pytest.approx((8 * (right - left) - (far_right - far_left)) / (12 * step), rel=1e-6)
