@@ -76,6 +76,7 @@ def test_matched_error_functions_have_upper_bound_zero():
     np.testing.assert_allclose(found.upper_function(points), erf(points / np.sqrt(2)), atol=1e-10)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     activation=st.sampled_from([ll.activations.Tanh(), ll.activations.ReLU(), ll.activations.Sin()]),
@@ -139,6 +140,7 @@ def test_best_bias_against_a_scan():
     assert found.lower < ll.bounds(model).lower - 1e-3
 
 
+@pytest.mark.slow
 def test_best_bias_of_the_lower_bound_against_a_scan():
     model = spiked(**VOCABULARY)
     found = ll.bounds(model, over_bias=True)
@@ -186,6 +188,7 @@ def test_the_step_that_matches_error_functions():
     assert found.at_upper.model.strength == pytest.approx([np.sqrt(2)], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_target_with_a_jump_wants_the_largest_step_searched():
     target = ll.targets.SingleIndex(ll.activations.Sign())
     found = ll.bounds(stepped(ll.activations.Tanh(), target), over_step=True)

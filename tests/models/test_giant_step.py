@@ -81,7 +81,9 @@ def test_spiked_equivalent_and_the_other_convention():
         dataclasses.replace(
             SINE, activation=A.Sin(), step_size=1.0, step_samples_per_dim=40.0, samples_per_dim=2.0
         ),
-        dataclasses.replace(TANH, step_samples_per_dim=40.0, samples_per_dim=2.0),
+        pytest.param(
+            dataclasses.replace(TANH, step_samples_per_dim=40.0, samples_per_dim=2.0), marks=pytest.mark.slow
+        ),
     ],
     ids=["sine student", "tanh student"],
 )

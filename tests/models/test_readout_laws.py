@@ -35,6 +35,7 @@ def told(model):
     return dataclasses.replace(model, readout=law.values, readout_fraction=law.fractions)
 
 
+@pytest.mark.slow
 def test_rule_is_its_vocabulary():
     """Theory, spectrum and bounds go through the equivalent spiked features."""
     spiked = told(SMALL).spiked()
@@ -107,7 +108,13 @@ def test_letters_drawn_from_the_law(model, law):
 
 def test_networks_measure_what_no_letter_owns():
     measured = ll.simulate(SMALL, dim=30, replicas=2)
-    assert set(measured.observables) == {"test_error", "train_error", "test_loss", "train_loss"}
+    assert set(measured.observables) == {
+        "test_error",
+        "train_error",
+        "test_loss",
+        "train_loss",
+        "train_objective",
+    }
     assert set(measured.order_parameters) == {"alignment"}
     drawn = ll.simulate(SMALL, dim=30, replicas=2, spectrum=True)
     assert drawn["eigenvalues"].shape == (2, 30)

@@ -58,6 +58,7 @@ def test_theory_is_the_experiment(name):
         )
 
 
+@pytest.mark.slow
 def test_the_spike_overlap_tells_the_two_grams_apart():
     """Spikes see the free Gram, not the teacher's: a wrong choice hardly moves the error, but this overlap."""
     model = ll.models.SpikedRandomFeatures(
@@ -268,6 +269,7 @@ def test_no_global_setting_is_changed():
     assert jnp.zeros(1).dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_unresolved_average_is_said_and_not_returned():
     """Saturating features, strong spike, no penalty, n < p: the error is infinite, carried by ever rarer samples."""
     model = ll.models.SpikedRandomFeatures(

@@ -78,6 +78,7 @@ def test_the_trained_bias_is_the_minimum_found_by_another_method():
     assert theory["test_error"] == pytest.approx(given["test_error"], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_opposite_biases_tie_for_odd_functions_and_the_positive_one_is_taken():
     odd = dataclasses.replace(RIDGE, activation=A.Cos(), target=T.SingleIndex(A.Sin()), alignment=0.9)
     solution = ll.solve(dataclasses.replace(odd, shift=ll.biases.Trained(largest=2.5)))
@@ -87,6 +88,7 @@ def test_opposite_biases_tie_for_odd_functions_and_the_positive_one_is_taken():
     assert opposite["train_objective"] == pytest.approx(solution["train_objective"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_gradients_follow_the_bias(float64):
     """The bias moves with the fields: its own derivative is part of the error's."""
 
@@ -157,6 +159,7 @@ def test_refusals_and_what_a_trained_bias_leaves():
         ll.biases.Trained(candidates=2)
 
 
+@pytest.mark.slow
 def test_functions_and_bounds_at_the_trained_bias():
     solution, kappa = ll.solve(TRAINED), np.linspace(-2, 2, 5)
     held = dataclasses.replace(RIDGE, shift=solution.order_parameters["shift"])

@@ -33,7 +33,7 @@ def run(program):
     return subprocess.run([sys.executable, "-c", HOOK + program], capture_output=True, text=True)
 
 
-SLOW = ("groups of gaussian rows", "logistic")
+SLOW = ("giant step", "groups of gaussian rows", "logistic")
 CASES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MODELS]
 
 

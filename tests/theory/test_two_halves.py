@@ -36,12 +36,13 @@ def assert_same(first, second, atol=1e-8):
     [
         ("real labels", spiked(target=REAL)),
         ("labels -1 and 1", spiked()),
-        (
+        pytest.param(
             "two groups, Gaussian rows, n < p",
             spiked(
                 target=REAL, strength=[0.8, -1.3], fraction=[0.3, 0.7], rows="gaussian", samples_per_dim=0.6,
                 activation=(ll.activations.Tanh(), ll.activations.ReLU()),
             ),
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "two spikes", spiked(strength=[[1.1, 0.4]], alignment=[0.6, 0.3]), marks=pytest.mark.slow
@@ -88,6 +89,7 @@ def test_a_huge_huber_is_the_square():
     assert huber["test_error"] == pytest.approx(ll.solve(model)["test_error"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_logistic_on_one_giant_step():
     """Numbers of a separate implementation, with three digits: 0/1 error, test and training loss."""
     network = ll.models.GiantStep(
@@ -113,6 +115,7 @@ def test_classification_error_of_a_linear_rule():
     assert solution["classification_error"] == pytest.approx(np.arccos(cosine) / np.pi, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_differences(float64):
     def error(penalty, samples, delta):
         model = spiked(target=REAL, penalty=penalty, samples_per_dim=samples, loss=ll.losses.Huber(delta))
@@ -136,6 +139,7 @@ def test_a_batch_is_a_loop(float64):
     np.testing.assert_allclose(jax.vmap(loss)(penalties), loop, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_zero_penalty_needs_labels_that_no_readout_separates():
     few = spiked(samples_per_dim=0.8, penalty=0.0, loss=ll.losses.Logistic())
     with pytest.raises(ll.errors.InvalidInput, match="scaling it up lowers the loss for ever"):

@@ -44,6 +44,7 @@ FIGURES = {
     "one-step-histogram": "eigenvalues of the features after one step, and their law",
     "one-step-spectra": "the spectrum before and after the step",
     "one-step-tails": "the spectrum's tail for several vocabularies",
+    "one-step-first-batch": "test error against the first batch: isotropic mapping, exact theory, networks",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

@@ -63,6 +63,7 @@ DRAWN = {
     "one-step-bounds": "error_bounds:draw_bounds",
     "one-step-mean-functions": "error_bounds:draw_mean_functions",
     "one-step-letters": "readout_letters:draw_letters",
+    "one-step-first-batch": "first_batch:draw_first_batch",
     "one-step-sample-split": "sample_split:draw_sample_split",
 }
 """Figures that are no learning curves, by the function that draws them."""
