@@ -14,6 +14,7 @@ from limitlaw.theory.bulks import Loads, Responses
 from limitlaw.theory.stepped_rows import slope_moments
 
 A, T = ll.activations, ll.targets
+SLOW = pytest.mark.slow
 NETWORK = ll.models.GiantStep(
     A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01, bulk="exact"
 )  # fmt: skip
@@ -80,9 +81,9 @@ def test_the_gram_of_one_group_is_closed(float64):
     ("fields", "expected"),
     [
         ((A.Tanh(), A.Sin(), 3.0, 0.1), 0.0214548),
-        ((A.Tanh(), A.Tanh(), 3.0, 0.01), 0.0060792),
-        ((A.Erf(), A.Erf(), 3.0, 0.01), 0.0037420),
-        ((A.Erf(), A.Sin(), 2.0, 0.05), 0.0542567),
+        pytest.param((A.Tanh(), A.Tanh(), 3.0, 0.01), 0.0060792, marks=SLOW),
+        pytest.param((A.Erf(), A.Erf(), 3.0, 0.01), 0.0037420, marks=SLOW),
+        pytest.param((A.Erf(), A.Sin(), 2.0, 0.05), 0.0542567, marks=SLOW),
     ],
 )
 def test_an_infinite_batch_keeps_the_norms(fields, expected):
@@ -110,16 +111,8 @@ def test_without_a_step_nothing_is_mapped():
         assert exact["test_error"] == pytest.approx(mapped["test_error"], abs=1e-9)
 
 
-LETTERS = {
-    "split": (1.0, 1.0),
-    "opposite": (1.0, -1.0),
-    "split unequally": (1.0, 1.0, -1.0),
-}
-
-
-@pytest.mark.parametrize("name", LETTERS)
-def test_equal_and_opposite_letters_are_one(name):
-    letters = LETTERS[name]
+@pytest.mark.parametrize("letters", [(1.0, -1.0), pytest.param((1.0, 1.0, -1.0), marks=SLOW)])
+def test_equal_and_opposite_letters_are_one(letters):
     shares = np.arange(1.0, len(letters) + 1) / np.sum(np.arange(1.0, len(letters) + 1))
     many = ll.solve(dataclasses.replace(NETWORK, readout=letters, readout_fraction=shares))
     one = ll.solve(NETWORK)
@@ -127,6 +120,7 @@ def test_equal_and_opposite_letters_are_one(name):
         assert many[quantity] == pytest.approx(one[quantity], abs=1e-8)
 
 
+@SLOW
 def test_letters_may_be_permuted():
     first = dataclasses.replace(NETWORK, readout=(1.0, -2.0, 0.3), readout_fraction=[0.5, 0.2, 0.3])
     second = dataclasses.replace(NETWORK, readout=(0.3, 1.0, -2.0), readout_fraction=[0.3, 0.5, 0.2])
@@ -142,6 +136,7 @@ def test_large_and_vanishing_penalties():
     assert 1e-6 * light.order_parameters["response"][0] == pytest.approx(1 - 0.6, abs=1e-3)
 
 
+@SLOW
 def test_square_loss_goes_through_both_engines():
     square = ll.losses.Loss(lambda y, f: (y - f) ** 2 / 2)
     two_halves, ridge = ll.solve(dataclasses.replace(NETWORK, loss=square)), ll.solve(NETWORK)
@@ -149,9 +144,13 @@ def test_square_loss_goes_through_both_engines():
         assert two_halves[name] == pytest.approx(ridge[name], abs=1e-8)
 
 
-@pytest.mark.parametrize(
-    "field", ["step_size", "step_samples_per_dim", "samples_per_dim", "width_per_dim", "penalty"]
+QUICK_FIELDS, SLOW_FIELDS = (
+    ("step_samples_per_dim",),
+    ("step_size", "samples_per_dim", "width_per_dim", "penalty"),
 )
+
+
+@pytest.mark.parametrize("field", [*QUICK_FIELDS, *(pytest.param(name, marks=SLOW) for name in SLOW_FIELDS)])
 def test_gradients_are_differences(field, float64):
     start, step = float(getattr(NETWORK, field)), 1e-3 * float(getattr(NETWORK, field))
     slope = jax.jit(jax.grad(lambda x: ll.solve(dataclasses.replace(NETWORK, **{field: x}))["test_error"]))(
