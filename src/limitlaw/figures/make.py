@@ -100,7 +100,8 @@ def _settle_legend(place, title: str, shared: bool) -> None:
 
 
 def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress):
-    thin = panel.study.thin(**{panel.x: scale.points})
+    points = 2 * scale.points // 3 if panel.costly else scale.points
+    thin = panel.study.thin(**{panel.x: max(points, 2)})
     stem = path.with_suffix("")
     theory = panel.study.solve(dim=scale.dim if panel.finite_width else None)
     store = stem.with_name(f"{stem.name}-cells-{number + 1}")

@@ -34,7 +34,7 @@ def _batches() -> list[Panel]:
         }
         title = f"{names}, η/p = {step_size:g}, λ = {penalty:g}, p/d = 1"
         floor = best_linear_error(target)
-        panels.append(Panel(title, Study(network, over), "samples_per_dim", "n₀/d", floor))
+        panels.append(Panel(title, Study(network, over), "samples_per_dim", "n₀/d", floor, costly=True))
     return panels
 
 
@@ -103,9 +103,9 @@ def _orthogonal(network: GiantStep) -> Panel:
 def _losses() -> list[Panel]:
     """0/1 error against samples, noisy sign labels."""
     network = GiantStep(Tanh(), SignLabels(0.1), 1.5, 20.0, 1.0, 1.0, 0.1, loss=Logistic())
-    over = {"samples_per_dim": _SAMPLES, "loss": {"logistic": Logistic(), "hinge": Hinge()}}
+    over = {"samples_per_dim": np.linspace(0.2, 3.0, 15), "loss": {"logistic": Logistic(), "hinge": Hinge()}}
     title = "tanh student, noisy sign labels, η/p = 1.5, n₀/d = 20, λ = 0.1, p/d = 1"
-    return [Panel(title, Study(network, over), "samples_per_dim", "loss")]
+    return [Panel(title, Study(network, over), "samples_per_dim", "loss", costly=True)]
 
 
 STUDY_FIGURES = {

@@ -26,8 +26,8 @@ Table = tuple[list[str], list[list[str]]]
 NETWORK = GiantStep(Tanh(), SingleIndex(Sin()), 1.0, 20.0, 2.0, 1.0, 0.05)
 
 LAWS = {
-    "normal, deviation 1": (Normal(), (2, 4, 6, 8)),
-    "uniform from 0.5 to 1.5": (Uniform(low=0.5, high=1.5), (1, 2, 3, 4)),
+    "normal, deviation 1": (Normal(), (2, 4, 6)),
+    "uniform from 0.5 to 1.5": (Uniform(low=0.5, high=1.5), (1, 2, 3)),
 }
 """Laws, and numbers of letters; an odd number spends one on zero when the law is symmetric. Each number
 is a compilation of its own, which grows with its square."""

@@ -29,9 +29,9 @@ class FrozenFeatures(AbstractReadoutFeatures):
     """A linear readout of features with given weights; only the data are averaged over.
 
     Any convex loss with a ridge; other penalties need random rows. Statement, errors (`test_error` is
-    P(y f < 0) for a loss of labels +-1) and order parameters are those of `SpikedRandomFeatures`, with the rows' own
-    strengths, variances, spectrum and overlaps in place of their law, cross terms between spike, row
-    norms and teacher included. So one trained network gets its own prediction, at its own size.
+    P(y f < 0) for a loss of labels +-1) and order parameters are those of `SpikedRandomFeatures`,
+    with the rows' own strengths, variances, spectrum and overlaps in place of their law, cross terms between
+    spike, row norms and teacher included. So one trained network gets its own prediction, at its own size.
     `strength` u_kb is the mean of w . v_b over group k, and b_i = w_i - sum_b u_kb v_b.
 
     Source: arXiv 2402.04980, Assumption 3.2 and the equations below it, for one group; several groups
