@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 import limitlaw as ll
 from limitlaw.core.catalogue import FIGURES
 from limitlaw.figures import make, make_figure
+from limitlaw.figures.experiments import kept_replicas
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import require_picture, save_picture
 
@@ -28,6 +30,19 @@ def test_figure_has_picture_and_table(tmp_path, monkeypatch, name):
     if name not in make.DRAWN:
         stored = ll.load(tmp_path / f"{name}-quick-cells-1")
         assert stored.attrs["complete"] == 1
+
+
+def test_finished_replicas_of_drawn_figures_are_kept(tmp_path):
+    drawn, model = [], ll.models.RandomFeatures.example()
+
+    def measure(model, dim, replica):
+        drawn.append(replica)
+        return {"value": np.array([dim, replica])}
+
+    for replicas in (2, 3):
+        found = kept_replicas(measure, model, 40, replicas, tmp_path / "picture.png")
+    np.testing.assert_array_equal(found["value"], [[40, 0], [40, 1], [40, 2]])
+    assert drawn == [0, 1, 2]
 
 
 def test_unknown_scale(tmp_path):

@@ -17,6 +17,7 @@ from limitlaw._compare import compare, table_of
 from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import named, replica_key
 from limitlaw.core.precision import double_precision
+from limitlaw.figures.experiments import kept_replicas
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.models import GiantStep, SpikedRandomFeatures
@@ -105,7 +106,7 @@ def draw_mean_functions(scale: Scale, path: Path) -> Table:
     with look():
         figure, (left, right) = plt.subplots(1, 2, figsize=(11.6, 4.2))
         for strength, colour in zip(STRENGTHS, COLOURS, strict=False):
-            rows += _draw_mean(left, strength, colour, scale)
+            rows += _draw_mean(left, strength, colour, scale, path)
         left.set(xlabel="κ, projection on the spike", ylabel="mean feature c₀(κ; r)")
         left.set_title(f"tanh; points: drawn rows (d = {scale.dim}, {scale.replicas} draws)")
         left.legend(title="strength r")
@@ -119,10 +120,10 @@ def draw_mean_functions(scale: Scale, path: Path) -> Table:
     return ["strength", "kappa", "theory", "experiment", "standard error", "z"], rows
 
 
-def _draw_mean(axes: Axes, strength: float, colour: str, scale: Scale) -> list[list[str]]:
+def _draw_mean(axes: Axes, strength: float, colour: str, scale: Scale, path: Path) -> list[list[str]]:
     model = dataclasses.replace(MODEL, strength=strength)
     axes.plot(_LINE, _mean_feature(strength, _LINE), color=colour, label=f"{strength:g}")
-    measured = np.array([_measure(model, scale.dim, replica) for replica in range(scale.replicas)])
+    measured = kept_replicas(_measure, model, scale.dim, scale.replicas, path)["mean_feature"]
     mean, error = measured.mean(0), measured.std(0, ddof=1) / np.sqrt(scale.replicas)
     axes.errorbar(_POINTS, mean, yerr=error, fmt="o", ms=4, color=colour, capsize=2)
     columns = zip(_POINTS, _mean_feature(strength, _POINTS, scale.dim), mean, error, strict=True)
@@ -139,7 +140,7 @@ def _mean_feature(strength: float, kappa: np.ndarray, dim: float = np.inf) -> np
         return np.asarray(Tanh().moments(centre, deviation).mean)
 
 
-def _measure(model: SpikedRandomFeatures, dim: int, replica: int) -> np.ndarray:
+def _measure(model: SpikedRandomFeatures, dim: int, replica: int) -> dict[str, np.ndarray]:
     """Mean over neurons and inputs of the features of drawn rows, at given projections on the spike."""
     with double_precision():
         key = replica_key(0, fingerprint(model), replica)
@@ -147,7 +148,8 @@ def _measure(model: SpikedRandomFeatures, dim: int, replica: int) -> np.ndarray:
         # The spike lies on the teacher, and equal weights turn the predictor into the mean feature.
         equal = jnp.full(instance.features, instance.features**-0.5)
         points = jnp.asarray(_POINTS)
-        return np.asarray(learned_function(instance, equal, points, _INPUTS, named(key, "probe")))
+        values = learned_function(instance, equal, points, _INPUTS, named(key, "probe"))
+        return {"mean_feature": np.asarray(values)}
 
 
 def _draw_bounds_of(axes: Axes, target: SingleIndex, colour: str) -> None:

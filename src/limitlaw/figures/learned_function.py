@@ -13,6 +13,7 @@ from limitlaw._solve import solve
 from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import named, replica_key
 from limitlaw.core.precision import double_precision
+from limitlaw.figures.experiments import kept_replicas
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.models import GiantStep
@@ -37,7 +38,7 @@ def draw_learned_function(scale: Scale, path: Path) -> tuple[list[str], list[lis
             model = dataclasses.replace(network, step_samples_per_dim=batch)
             solution = solve(model)
             axes.plot(_LINE, model.learned_function(solution, _LINE), color=colour, label=f"n₀/d = {batch:g}")
-            measured = np.array([_measure(model, scale.dim, replica) for replica in range(scale.replicas)])
+            measured = kept_replicas(_measure, model, scale.dim, scale.replicas, path)["predictor"]
             mean, error = measured.mean(0), measured.std(0, ddof=1) / np.sqrt(scale.replicas)
             axes.errorbar(_POINTS, mean, yerr=error, fmt="o", ms=4, color=colour, capsize=2)
             rows += _rows(batch, model.learned_function(solution, _POINTS), mean, error)
@@ -49,11 +50,13 @@ def draw_learned_function(scale: Scale, path: Path) -> tuple[list[str], list[lis
     return ["step_samples_per_dim", "z", "theory", "experiment", "standard error", "z score"], rows
 
 
-def _measure(model: GiantStep, dim: int, replica: int) -> np.ndarray:
+def _measure(model: GiantStep, dim: int, replica: int) -> dict[str, np.ndarray]:
+    """The predictor of one trained network at the points."""
     with double_precision():
         leaves, structure = jax.tree.flatten(model)
         sizes = model.sizes(dim)
-        return np.asarray(_compiled(structure)(leaves, sizes, replica_key(0, fingerprint(model), replica)))
+        values = _compiled(structure)(leaves, sizes, replica_key(0, fingerprint(model), replica))
+        return {"predictor": np.asarray(values)}
 
 
 def _compiled(structure: Any) -> Any:

@@ -1,4 +1,8 @@
-"""Make a figure: theory, experiment with error bars, picture, table; resumable like any study."""
+"""Make a figure: theory, experiment with error bars, picture, table.
+
+Experiments keep each finished replica in a store next to the picture, so that a killed run resumes; theory is
+solved again.
+"""
 
 import importlib
 from pathlib import Path
@@ -78,8 +82,8 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
         for number, (panel, place) in enumerate(zip(panels, axes[0], strict=True)):
             header, more = _panel(panel, place, scale, path, number, progress)
             rows += more
-        for place in axes[0][:-1]:  # panels side by side share their last one's legend
-            place.get_legend().remove()
+        for panel, place in zip(panels[:-1], axes[0], strict=False):
+            _settle_legend(place, panel.legend, shared=panel.legend == panels[-1].legend)
         picture.suptitle(
             f"{figure.caption} (d = {scale.dim}, {scale.replicas} draws for each point)", fontsize=11
         )
@@ -88,8 +92,17 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
     return FigureResult(path, header, rows)
 
 
+def _settle_legend(place, title: str, shared: bool) -> None:
+    """Left panels leave a shared legend to the last one, and keep one of their own inside."""
+    if shared:
+        place.get_legend().remove()
+    else:
+        place.legend(title=title, loc="best", fontsize=8)
+
+
 def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress):
-    thin = panel.study.thin(**{panel.x: scale.points})
+    points = 2 * scale.points // 3 if panel.costly else scale.points
+    thin = panel.study.thin(**{panel.x: max(points, 2)})
     stem = path.with_suffix("")
     theory = panel.study.solve(dim=scale.dim if panel.finite_width else None)
     store = stem.with_name(f"{stem.name}-cells-{number + 1}")

@@ -30,6 +30,7 @@ class Panel(NamedTuple):
         floor: a level drawn dashed, with its name; None for none.
         logx: logarithmic abscissa.
         finite_width: lines carry the leading finite-width term at the experiment's dimension.
+        costly: experiments keep two thirds of the scale's points; each size is a compilation.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Panel(NamedTuple):
     floor: tuple[float, str] | None = None
     logx: bool = False
     finite_width: bool = False
+    costly: bool = False
 
 
 class StudyFigure(NamedTuple):

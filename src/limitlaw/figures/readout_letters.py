@@ -11,8 +11,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from limitlaw._simulate import simulate
 from limitlaw._solve import solve
+from limitlaw.figures.experiments import measured_error
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.models import GiantStep
@@ -26,8 +26,8 @@ Table = tuple[list[str], list[list[str]]]
 NETWORK = GiantStep(Tanh(), SingleIndex(Sin()), 1.0, 20.0, 2.0, 1.0, 0.05)
 
 LAWS = {
-    "normal, deviation 1": (Normal(), (2, 4, 6, 8)),
-    "uniform from 0.5 to 1.5": (Uniform(low=0.5, high=1.5), (1, 2, 3, 4)),
+    "normal, deviation 1": (Normal(), (2, 4, 6)),
+    "uniform from 0.5 to 1.5": (Uniform(low=0.5, high=1.5), (1, 2, 3)),
 }
 """Laws, and numbers of letters; an odd number spends one on zero when the law is symmetric. Each number
 is a compilation of its own, which grows with its square."""
@@ -39,7 +39,7 @@ def draw_letters(scale: Scale, path: Path) -> Table:
     with look():
         figure, axes = plt.subplots(1, len(LAWS), figsize=(11.6, 4.2), sharey=True)
         for place, (name, (law, counts)) in zip(axes, LAWS.items(), strict=True):
-            rows += _panel(place, name, law, counts[: scale.points], scale)
+            rows += _panel(place, name, law, counts[: scale.points], scale, path)
         axes[0].set_ylabel("test error")
         axes[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         figure.suptitle(
@@ -53,9 +53,10 @@ def draw_letters(scale: Scale, path: Path) -> Table:
 
 
 def _panel(
-    axes: Axes, name: str, law: AbstractReadoutLaw, counts: tuple[int, ...], scale: Scale
+    axes: Axes, name: str, law: AbstractReadoutLaw, counts: tuple[int, ...], scale: Scale, path: Path
 ) -> list[list[str]]:
-    mean, error = _measure(_network(law), scale)
+    # One level affords twice the draws.
+    mean, error = measured_error(_network(law), scale.dim, 2 * scale.replicas, path)
     axes.axhspan(mean - error, mean + error, color=COLOURS[1], alpha=0.3, lw=0)
     axes.axhline(mean, color=COLOURS[1], lw=1.2, label="networks, ± standard error")
     finite, limit = ([_theory(law, count, dim) for count in counts] for dim in (scale.dim, None))
@@ -76,9 +77,3 @@ def _network(law: AbstractReadoutLaw, **changes: Any) -> GiantStep:
 
 def _theory(law: AbstractReadoutLaw, count: int, dim: int | None) -> float:
     return float(solve(_network(law, letters=count), dim=dim)["test_error"])
-
-
-def _measure(network: GiantStep, scale: Scale) -> tuple[float, float]:
-    """Mean test error of networks, and its standard error; one level affords twice the draws."""
-    measured = simulate(network, dim=scale.dim, replicas=2 * scale.replicas)
-    return float(measured.mean("test_error")), float(measured.standard_error("test_error"))

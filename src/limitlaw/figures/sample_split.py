@@ -1,6 +1,7 @@
 """How to split a fixed budget of samples between the giant step and the readout; no paper has it."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from limitlaw._optimise import optimise
-from limitlaw._simulate import simulate
 from limitlaw._solve import solve_batch
+from limitlaw.figures.experiments import measured_error
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.models import GiantStep
@@ -24,6 +25,9 @@ BUDGETS = (4.0, 10.0, 30.0)
 """(n0 + n)/d."""
 
 _SHARES = np.linspace(0.03, 0.9, 30)
+
+Measure = Callable[[GiantStep], tuple[float, float]]
+"""Networks' mean test error and its standard error."""
 
 
 def split(budget: float, share: Any) -> GiantStep:
@@ -52,14 +56,18 @@ def best_of_all(budget: float) -> Any:
 def draw_sample_split(scale: Scale, path: Path) -> tuple[list[str], list[list[str]]]:
     """Left: test error against the share of the step. Right: what the best split makes of a budget."""
     splits = {budget: best_split(budget) for budget in _FRONTIER}
+
+    def measure(model: GiantStep) -> tuple[float, float]:
+        return measured_error(model, scale.dim, scale.replicas, path)
+
     with look():
         figure, axes = plt.subplots(1, 2, figsize=(11.6, 4.4))
         rows = []
         for budget, colour in zip(BUDGETS, COLOURS, strict=False):
-            rows += _curve(axes[0], budget, _share(splits[budget].model), colour, scale)
-        rows += _frontier(axes[1], "share", splits, "0.4", scale)
+            rows += _curve(axes[0], budget, _share(splits[budget].model), colour, measure, scale.points)
+        rows += _frontier(axes[1], "share", splits, "0.4", measure)
         everything = {budget: best_of_all(budget) for budget in _FRONTIER}
-        rows += _frontier(axes[1], "share, step size, penalty", everything, COLOURS[0], scale)
+        rows += _frontier(axes[1], "share, step size, penalty", everything, COLOURS[0], measure)
         axes[0].set(xlabel="share of the samples spent on the step, n₀/(n₀ + n)", ylabel="test error")
         axes[0].set(yscale="log", title="η/p = 2, λ = 0.05; stars: the best split")
         axes[0].legend(title="(n₀ + n)/d")
@@ -75,23 +83,27 @@ def draw_sample_split(scale: Scale, path: Path) -> tuple[list[str], list[list[st
     return ["budget", "varied", "share", "theory", "experiment", "standard error", "z"], rows
 
 
-def _curve(axes: Any, budget: float, share: float, colour: str, scale: Scale) -> list[list[str]]:
+def _curve(
+    axes: Any, budget: float, share: float, colour: str, measure: Measure, count: int
+) -> list[list[str]]:
     axes.plot(_SHARES, _theory(budget, _SHARES), color=colour, label=f"{budget:g}")
     axes.plot([share], _theory(budget, np.array([share])), "*", ms=13, color=colour, mec="k", mew=0.6)
-    points = _SHARES[:: max(len(_SHARES) // scale.points, 1)]
+    points = _SHARES[:: max(len(_SHARES) // count, 1)]
     return [
-        _measured(axes, place, split(budget, float(place)), float(theory), "share", colour, scale)
+        _measured(axes, place, split(budget, float(place)), float(theory), "share", colour, measure)
         for place, theory in zip(points, _theory(budget, points), strict=True)
     ]
 
 
-def _frontier(axes: Any, varied: str, best: dict[float, Any], colour: str, scale: Scale) -> list[list[str]]:
+def _frontier(
+    axes: Any, varied: str, best: dict[float, Any], colour: str, measure: Measure
+) -> list[list[str]]:
     """Test error at the best split against the budget, with networks at some of the budgets."""
     axes.plot(list(best), [one.value for one in best.values()], color=colour, label=f"best {varied}")
     rows = []
     for budget in BUDGETS:
         one = best[budget]
-        rows.append(_measured(axes, budget, one.model, one.value, varied, colour, scale))
+        rows.append(_measured(axes, budget, one.model, one.value, varied, colour, measure))
         axes.annotate(
             _setting(one.model), (budget, one.value), xytext=(6, 5), textcoords="offset points", fontsize=8
         )
@@ -111,11 +123,10 @@ def _share(model: GiantStep) -> float:
 
 
 def _measured(
-    axes: Any, place: float, model: GiantStep, theory: float, varied: str, colour: str, scale: Scale
+    axes: Any, place: float, model: GiantStep, theory: float, varied: str, colour: str, measure: Measure
 ) -> list[str]:
     """Draw networks at one point; the row of the table."""
-    measured = simulate(model, dim=scale.dim, replicas=scale.replicas)
-    mean, error = float(measured.mean("test_error")), float(measured.standard_error("test_error"))
+    mean, error = measure(model)
     axes.errorbar(place, mean, yerr=error, fmt="o", ms=4, color=colour, capsize=2)
     budget = float(model.step_samples_per_dim) + float(model.samples_per_dim)
     numbers = [f"{_share(model):.3f}", f"{theory:.5f}", f"{mean:.5f}", f"{error:.5f}"]

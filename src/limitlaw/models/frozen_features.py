@@ -26,11 +26,12 @@ from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
 class FrozenFeatures(AbstractReadoutFeatures):
-    """Ridge regression on features with given weights; only the data are averaged over.
+    """A linear readout of features with given weights; only the data are averaged over.
 
-    Statement, errors and order parameters are those of `SpikedRandomFeatures`, with the rows' own
-    strengths, variances, spectrum and overlaps in place of their law, cross terms between spike, row
-    norms and teacher included. So one trained network gets its own prediction, at its own size.
+    Any convex loss with a ridge; other penalties need random rows. Statement, errors (`test_error` is
+    P(y f < 0) for a loss of labels +-1) and order parameters are those of `SpikedRandomFeatures`,
+    with the rows' own strengths, variances, spectrum and overlaps in place of their law, cross terms between
+    spike, row norms and teacher included. So one trained network gets its own prediction, at its own size.
     `strength` u_kb is the mean of w . v_b over group k, and b_i = w_i - sum_b u_kb v_b.
 
     Source: arXiv 2402.04980, Assumption 3.2 and the equations below it, for one group; several groups
@@ -42,7 +43,7 @@ class FrozenFeatures(AbstractReadoutFeatures):
         activation: one for all, or a tuple with one for each group.
         target: law of the label given z = w* . x.
         samples_per_dim: n/d.
-        penalty: lambda.
+        penalty: lambda of the ridge.
         spike: orthonormal columns, shape (dim,) or (dim, spikes); None measures one direction, the
             leading singular direction of the groups' mean rows.
         group: labels 0..K-1 of the rows, shape (features,); None for one group.

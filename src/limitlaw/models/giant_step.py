@@ -50,7 +50,7 @@ from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
 
 
 class GiantStep(AbstractSpikedEquivalent):
-    r"""One gradient step of size eta of order p on the first layer, then ridge regression on the readout.
+    r"""One gradient step of size eta of order p on the first layer, then a convex problem for the readout.
 
     At the start |w_i| = 1 (uniform on the sphere), the readout is v_i / sqrt(p) with v_i from a finite
     vocabulary or a continuous law, and f_0(x) = p^(-1/2) sum_i (v_i / sqrt(p)) sigma(w_i . x). With n0 fresh
@@ -59,8 +59,9 @@ class GiantStep(AbstractSpikedEquivalent):
         w_i <- w_i + step_size v_i (1/n0) sum_mu (y_mu - f_0(x_mu)) sigma'(w_i . x_mu) x_mu,
 
     where **step_size is eta/p**, the learning rate of the loss (1/(2 n0)) sum (y - f_0)^2 over the number
-    of neurons (`from_rate_per_dim` takes eta/d). The readout is then trained on n other samples, with
-    the errors, penalty and order parameters of `SpikedRandomFeatures`.
+    of neurons (`from_rate_per_dim` takes eta/d). The readout is then trained on n other samples, by
+    ridge regression or any other convex loss and separable penalty, with the errors and order parameters of
+    `SpikedRandomFeatures`: `test_error` is E (y - f)^2, and P(y f < 0) for a loss of labels +-1.
 
     `bulk="isotropic"` is the papers' mapping to spiked random features. It is not exact: measured on
     trained networks its test error is 0 to 1 % off at step_samples_per_dim = 20, 2 to 4 % at 2 to 4, and 5
@@ -87,7 +88,7 @@ class GiantStep(AbstractSpikedEquivalent):
         step_samples_per_dim: n0/d; inf is the population gradient, 0 is no step.
         samples_per_dim: n/d of the readout stage.
         width_per_dim: p/d.
-        penalty: lambda.
+        penalty: lambda of a ridge, or one of `ll.penalties`.
         readout: vocabulary of the readout before the step, one neuron group for each letter; or the law of
             its entries.
         readout_fraction: share of the neurons with each letter; None for equal shares, and for a law.

@@ -58,16 +58,18 @@ RATIOS = {
 
 
 class SpikedRandomFeatures(AbstractReadoutFeatures):
-    r"""Ridge regression on features sigma(w_i . x + t) whose weights share s planted directions.
+    r"""A linear readout of features sigma(w_i . x + t) whose weights share s planted directions.
 
     Inputs x are N(0, 1_d). Neuron i of group k has w_i = sum_b u_kb v_b + b_i with orthonormal v_b and
     independent isotropic rows b_i, |b_i|^2 = c_k (`rows="spherical"`) or b_i ~ N(0, c_k 1_d / d)
     (`rows="gaussian"`; the two differ at leading order wherever dc0/dc matters), or orthogonal rows of
     squared norm c_k (`rows="orthogonal"`). The network is
     f(x) = p^(-1/2) sum_i a_i sigma_k(w_i . x + t_k); its readout a minimises
-    sum_mu (y_mu - f(x_mu))^2 + penalty |a|^2 over n samples; labels follow `target` at z = w* . x, |w*| = 1.
-    `test_error` is E (y - f)^2 on a fresh sample, label noise included; `train_error` the same mean over the
-    training set, without penalty.
+    sum_mu loss(y_mu, f(x_mu)) + sum_i r(a_i) over n samples, for any convex loss and separable penalty r; by
+    default this is ridge regression, sum_mu (y_mu - f(x_mu))^2 + penalty |a|^2. Labels follow `target` at
+    z = w* . x, |w*| = 1.
+    `test_error` is E (y - f)^2 on a fresh sample, label noise included, and P(y f < 0) for a loss of labels
+    +-1; `train_error` the same mean over the training set, without penalty.
 
     Map to arXiv 2402.04980: samples_per_dim alpha, width_per_dim beta (p/d), strength r, alignment gamma,
     bulk_variance c, penalty lambda (the paper's own; our square loss has 1/2 on both terms alike).
@@ -77,7 +79,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         target: law of the label given z, label noise included.
         samples_per_dim: n/d.
         width_per_dim: p/d.
-        penalty: lambda >= 0; 0 is the ridgeless limit.
+        penalty: lambda >= 0 of a ridge (0 is the ridgeless limit), or one of `ll.penalties`.
         strength: u, shape (), (groups,) or (groups, spikes).
         alignment: v_b . w*, shape () or (spikes,); its norm is at most 1.
         bulk_variance: c, shape () or (groups,).

@@ -1,0 +1,48 @@
+"""Experiments of drawn figures, kept next to the picture: a killed run loses the replica in flight."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from limitlaw._label import model_attributes
+from limitlaw.core.fingerprint import fingerprint
+from limitlaw.studies import Study
+from limitlaw.studies.store import Store
+
+Measure = Callable[[Any, int, int], Mapping[str, np.ndarray]]
+"""One replica: from a model, an input dimension and the replica's number to what was measured."""
+
+
+def measured_error(model: Any, dim: int, replicas: int, picture: Path) -> tuple[float, float]:
+    """Mean test error over replicas of one model, and its standard error."""
+    store = _folder(model, dim, picture)
+    errors = Study(model, {}).simulate(dim, replicas, store=store, progress=False)["test_error"].values
+    return float(np.mean(errors)), float(np.std(errors, ddof=1) / np.sqrt(replicas))
+
+
+def kept_replicas(
+    measure: Measure, model: Any, dim: int, replicas: int, picture: Path
+) -> dict[str, np.ndarray]:
+    """What `measure` finds, with a leading replica axis; finished replicas come from the store."""
+    identity = {"model": fingerprint(model), "dim": dim, "measure": measure.__name__}
+    description = {"axes": {}, "attributes": model_attributes(model)}
+    store = Store(_folder(model, dim, picture), identity, description)
+    cells = [_cell(store, measure, model, dim, replica) for replica in range(replicas)]
+    return {name: np.stack([cell[name] for cell in cells]) for name in cells[0]}
+
+
+def _cell(store: Store, measure: Measure, model: Any, dim: int, replica: int) -> Mapping[str, np.ndarray]:
+    found = store.read(0, replica)
+    if found is not None:
+        return found[0]
+    cell = dict(measure(model, dim, replica))
+    store.write(0, replica, (cell, {}))
+    return cell
+
+
+def _folder(model: Any, dim: int, picture: Path) -> Path:
+    """One store for each model and size; other models of the figure lie beside it."""
+    stem = picture.with_suffix("")
+    return stem.with_name(f"{stem.name}-cells") / f"{fingerprint(model)[:16]}-{dim}"
