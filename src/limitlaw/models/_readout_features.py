@@ -27,7 +27,7 @@ from limitlaw.models._readout_problem import (
 )
 from limitlaw.models._readout_results import diverged_solution, named_solution, readout_of
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, Plan
-from limitlaw.simulation.convex import ConvexLearner
+from limitlaw.simulation.convex import ConvexEstimate, ConvexLearner
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.overlaps import overlaps
 from limitlaw.simulation.ridge import RidgeLearner
@@ -161,6 +161,8 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         observables = test_errors(instance, estimate.readout, self.controls().loss, sizes, named(key, "test"))
         trained = ("train_error", "train_loss", "train_objective")
         observables |= {name: getattr(estimate, name) for name in trained}
+        if isinstance(estimate, ConvexEstimate):
+            observables["certificate"] = estimate.certificate
         return observables, overlaps(instance, estimate, named(key, "probes"))
 
     def law(self, dim: Any) -> FeatureResolvent:
