@@ -11,6 +11,7 @@ from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.reference import Standing, weakest
 from limitlaw.models import GiantStep, SpikedRandomFeatures
 from limitlaw.models._bound_search import Axes, Side, evaluate, search, search_axes, stated
+from limitlaw.models._fields import require_projections
 from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent
 from limitlaw.theory.error_bounds import best_linear_error
 from limitlaw.theory.readout import Readout, field_law
@@ -51,10 +52,8 @@ class RealisedBound(eqx.Module):
         return self._along_spikes(kappa, "teacher")
 
     def _along_spikes(self, kappa: Any, part: str) -> np.ndarray:
-        spikes, points = self.model.spike_count, np.asarray(kappa, dtype=np.float64)
-        if spikes > 1 and points.shape[-1:] != (spikes,):
-            allowed = f"of shape (..., {spikes}), one column for each spike"
-            raise InvalidInput("bounds", "kappa", allowed, f"shape {points.shape}")
+        spikes = self.model.spike_count
+        points = require_projections("bounds", kappa, spikes)
         shape = points.shape if spikes == 1 else points.shape[:-1]
         with double_precision():
             groups = self.model.problem().first_layer.functions(jnp.asarray(points.reshape(-1, spikes)))

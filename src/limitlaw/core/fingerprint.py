@@ -16,8 +16,8 @@ _NODES = np.linspace(-4.0, 4.0, 65)
 def fingerprint(*parts: Any) -> str:
     """Digest of models, numbers and containers; the same in every process.
 
-    Functions of one or two variables count by their values on fixed nodes (a lambda has no other stable name), rounded to ten
-    digits; classes by their qualified names.
+    Functions of one or two variables count by their values on fixed nodes (a lambda has no other stable
+    name), rounded to ten digits; classes by their qualified names.
     """
     digest = hashlib.sha256()
     with double_precision():

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from limitlaw.core.errors import InvalidInput
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import is_traced
 from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.losses import AbstractLoss
@@ -82,6 +83,15 @@ def require_loss_fits(owner: str, loss: AbstractLoss, target: AbstractTarget) ->
     if loss.takes_labels and not isinstance(target, AbstractLabelTarget):
         allowed = f"one of real labels for the target {target.label!r} (labels -1 and 1: SignLabels)"
         raise InvalidInput(owner, "loss", allowed, f"{loss.label}, which takes labels -1 and 1")
+
+
+def require_projections(owner: str, kappa: Any, spikes: int) -> np.ndarray:
+    """Projections of inputs on the spikes: any shape for one spike, (..., spikes) for more."""
+    points = real_points(owner, "kappa", kappa)
+    if spikes > 1 and points.shape[-1:] != (spikes,):
+        allowed = f"of shape (..., {spikes}), one column for each spike"
+        raise InvalidInput(owner, "kappa", allowed, f"shape {points.shape}")
+    return points
 
 
 def require_dim(owner: str, dim: Any) -> int:
