@@ -1,6 +1,7 @@
 """Points handed to a result: where to evaluate a law, a function or a distribution."""
 
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ def real_points(owner: str, field: str, value: Any, infinite: bool = False) -> F
     points = array.astype(np.float64)
     _require_finite(owner, field, points, "without nan" if infinite else "finite", np.isnan(points), infinite)
     return points
+
+
+def kinks_of(owner: str, value: Any) -> tuple[float, ...]:
+    """A field of kinks: finite real numbers in a sequence, none by default."""
+    given = value if isinstance(value, (str, np.ndarray)) or not isinstance(value, Iterable) else list(value)
+    points = real_points(owner, "kinks", given)
+    if points.ndim != 1:
+        raise InvalidInput(owner, "kinks", "a sequence of numbers", reprlib.repr(value))
+    return tuple(float(point) for point in points)
 
 
 def complex_points(owner: str, field: str, value: Any) -> Complex[np.ndarray, "..."]:

@@ -149,8 +149,12 @@ class SignLabels(AbstractLabelTarget):
 
 
 def as_target(value: Any) -> AbstractTarget:
-    """A target, or the noiseless single-index target of an activation or plain function."""
-    return value if isinstance(value, AbstractTarget) else SingleIndex(value)
+    """Field converter: a target, or the noiseless single-index target of an activation or plain function.
+
+    What is neither passes unchanged: the statement refuses it under the field's own name.
+    """
+    plain = callable(value) and not isinstance(value, (type, AbstractTarget))
+    return SingleIndex(value) if plain else value
 
 
 def _require_variance(owner: str, value: Any) -> None:
