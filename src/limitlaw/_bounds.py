@@ -119,6 +119,7 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
         InvalidInput: the model has no such bounds, its loss is not square, or there is nothing to vary.
         NotConverged: the quadrature over the latent does not resolve the functions.
     """
+    _require_flags(over_bias=over_bias, over_step=over_step)
     _require_bounded(model)
     over_bias = over_bias or model.controls().bias is not None
     if over_step:
@@ -139,6 +140,12 @@ def _realised(model: Any, axes: Axes, side: Side) -> RealisedBound:
     spiked = stated(model, chosen)
     value, readout = evaluate(spiked, side)
     return RealisedBound(value, spiked, readout, chosen.get("bias"), chosen.get("step_size"), interior)
+
+
+def _require_flags(**flags: Any) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise InvalidInput("bounds", name, "True or False", repr(value))
 
 
 def _require_bounded(model: Any) -> None:
