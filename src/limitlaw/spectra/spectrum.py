@@ -78,7 +78,7 @@ class Spectrum:
         if is_traced(z) or any_traced(self._resolvent):
             return self._stieltjes_of(jnp.asarray(_complex(z)), resolve_traced)
         points = complex_points("Spectrum.stieltjes", "z", z)
-        self._require_off_support(points[points.imag == 0].real)
+        self._require_off_support(np.real(points[np.imag(points) == 0]))
         with on_the_host():
             return np.asarray(self._stieltjes_of(points, self._resolve_off_support))
 

@@ -56,7 +56,7 @@ def _require_function(fn: Any, name: str) -> None:
         reason = str(problem).split("\n")[0]
         allowed = "a JAX function of label and prediction (jax.numpy in place of math or numpy)"
         raise InvalidInput("Loss", "fn", allowed, f"{name}, which fails: {reason}") from None
-    if not jnp.issubdtype(getattr(found, "dtype", None), jnp.floating):
+    if not jnp.issubdtype(getattr(found, "dtype", np.dtype(object)), jnp.floating):
         raise InvalidInput("Loss", "fn", "real", f"{name}, whose values are {found}")
     if found.shape != point.shape:
         raise InvalidInput("Loss", "fn", "a function of arrays, entry by entry", f"{name} of other shape")

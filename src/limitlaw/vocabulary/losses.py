@@ -7,7 +7,7 @@ of the force in omega: l'' / (1 + V l'') where the loss is smooth, 1/V where z s
 
 import abc
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -315,5 +315,6 @@ def as_loss(value: Any) -> AbstractLoss:
 
     What is neither passes unchanged: the statement refuses it under the field's own name.
     """
-    plain = callable(value) and not isinstance(value, (type, AbstractLoss))
-    return Loss(value) if plain else value
+    if isinstance(value, (type, AbstractLoss)) or not callable(value):
+        return cast(Any, value)
+    return Loss(cast(Any, value))

@@ -1,7 +1,7 @@
 """Targets: the law of the label given the teacher's projection z = w* . x."""
 
 import abc
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -153,8 +153,9 @@ def as_target(value: Any) -> AbstractTarget:
 
     What is neither passes unchanged: the statement refuses it under the field's own name.
     """
-    plain = callable(value) and not isinstance(value, (type, AbstractTarget))
-    return SingleIndex(value) if plain else value
+    if isinstance(value, (type, AbstractTarget)) or not callable(value):
+        return cast(Any, value)
+    return SingleIndex(value)
 
 
 def _require_variance(owner: str, value: Any) -> None:
