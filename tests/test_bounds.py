@@ -210,6 +210,7 @@ def test_bias_and_step_together_are_no_worse_than_each():
     ("act", "sentence"),
     [
         (lambda: ll.bounds(ll.models.FrozenFeatures.example()), "bounds.model must be SpikedRandomFeatures"),
+        (lambda: ll.bounds(spiked(), over_bias="no"), "bounds.over_bias must be True or False, got 'no'"),
         (lambda: ll.bounds(3), "bounds.model must be SpikedRandomFeatures"),
         (
             lambda: ll.bounds(spiked(target=ll.targets.SignLabels(0.1), loss=ll.losses.Logistic())),

@@ -11,6 +11,7 @@ from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.reference import Standing, weakest
 from limitlaw.models import GiantStep, SpikedRandomFeatures
 from limitlaw.models._bound_search import Axes, Side, evaluate, search, search_axes, stated
+from limitlaw.models._fields import require_projections
 from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent
 from limitlaw.theory.error_bounds import best_linear_error
 from limitlaw.theory.readout import Readout, field_law
@@ -51,10 +52,8 @@ class RealisedBound(eqx.Module):
         return self._along_spikes(kappa, "teacher")
 
     def _along_spikes(self, kappa: Any, part: str) -> np.ndarray:
-        spikes, points = self.model.spike_count, np.asarray(kappa, dtype=np.float64)
-        if spikes > 1 and points.shape[-1:] != (spikes,):
-            allowed = f"of shape (..., {spikes}), one column for each spike"
-            raise InvalidInput("bounds", "kappa", allowed, f"shape {points.shape}")
+        spikes = self.model.spike_count
+        points = require_projections("bounds", kappa, spikes)
         shape = points.shape if spikes == 1 else points.shape[:-1]
         with double_precision():
             groups = self.model.problem().first_layer.functions(jnp.asarray(points.reshape(-1, spikes)))
@@ -120,6 +119,7 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
         InvalidInput: the model has no such bounds, its loss is not square, or there is nothing to vary.
         NotConverged: the quadrature over the latent does not resolve the functions.
     """
+    _require_flags(over_bias=over_bias, over_step=over_step)
     _require_bounded(model)
     over_bias = over_bias or model.controls().bias is not None
     if over_step:
@@ -140,6 +140,12 @@ def _realised(model: Any, axes: Axes, side: Side) -> RealisedBound:
     spiked = stated(model, chosen)
     value, readout = evaluate(spiked, side)
     return RealisedBound(value, spiked, readout, chosen.get("bias"), chosen.get("step_size"), interior)
+
+
+def _require_flags(**flags: Any) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise InvalidInput("bounds", name, "True or False", repr(value))
 
 
 def _require_bounded(model: Any) -> None:

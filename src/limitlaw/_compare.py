@@ -31,8 +31,9 @@ def compare(theory: Any, experiment: Any, quantities: Sequence[str] | None = Non
 
     Returns:
         Dataset over ("quantity", the study's axes) with `theory`, `experiment` (mean over replicas),
-        `gap` (experiment - theory), `standard_error` and `z` = gap / standard_error. The standard error, and
-        so z, is NaN for a single replica.
+        `gap` (experiment - theory), `standard_error`, `z` = gap / standard_error and `replicas`, how many are
+        in the mean: those that are finished and certified. The standard error, and so z, is NaN for a single
+        replica.
 
     Raises:
         InvalidInput: the experiment has points that the theory does not have, or no replicas.
@@ -103,6 +104,7 @@ def _row(line: "xr.DataArray", points: "xr.DataArray") -> "xr.Dataset":
     gap = mean - line
     z = xr.where(error > 0, gap / xr.where(error > 0, error, 1.0), np.nan)
     columns = {"theory": line, "experiment": mean, "gap": gap, "standard_error": error, "z": z}
+    columns["replicas"] = count
     return xr.Dataset({name: column.drop_attrs() for name, column in columns.items()})
 
 

@@ -35,6 +35,7 @@ MEANINGS = {
     "train_loss": "mean loss over the training set, without penalty",
     "train_objective": "minimised objective per sample, square loss with its 1/2",
     "classification_error": "P(y f < 0) on a fresh sample",
+    "certificate": "relative duality gap or residual of the training, the larger; above 1e-6 the rest is NaN",
     "mean": "p^(-1/2) times the sum of the readout over the group",
     "spike_overlap": "p^(-1/2) a_k . B_k v_b",
     "teacher_overlap": "p^(-1/2) a_k . B_k w_perp",

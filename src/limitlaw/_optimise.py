@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import double_precision
 from limitlaw.models.base import AbstractSolvable
+from limitlaw.vocabulary.penalties import AbstractPenalty
 
 POSITIVE = (
     "samples_per_dim",
@@ -50,7 +52,7 @@ class Optimum(NamedTuple):
 def optimise(
     model: AbstractSolvable | None = None,
     minimise: str = "test_error",
-    over: Sequence[str] | Callable[[Float[Array, " free"]], AbstractSolvable] = ("penalty",),
+    over: str | Sequence[str] | Callable[[Float[Array, " free"]], AbstractSolvable] = ("penalty",),
     start: Any = None,
     dim: int | None = None,
     steps: int = 200,
@@ -60,31 +62,32 @@ def optimise(
     Args:
         model: where the search starts; its other fields stay. Not needed when `over` is a function.
         minimise: name of an observable.
-        over: names of scalar or vector fields: ratios, `penalty`, `step_size` and `bulk_variance` are
-            searched by their logarithm; `fraction` and `readout_fraction` as the softmax of free numbers,
-            so that they stay shares that sum to one (None starts from equal ones); `alignment` inside the
-            unit ball, by the artanh of its norm; all others as they are. Or a function from an
-            unconstrained vector to a model, so that a constraint such as a fixed budget of samples is one
-            line.
+        over: name or names of scalar or vector fields: ratios, `penalty`, `step_size` and `bulk_variance` are
+            searched by their logarithm (of a penalty that is an object, its positive strengths);
+            `fraction` and `readout_fraction` as the softmax of free numbers, so that they stay shares that
+            sum to one (None starts from equal ones); `alignment` inside the unit ball, by the artanh of its
+            norm; all others as they are. Or a function from an unconstrained vector to a model, so that a
+            constraint such as a fixed budget of samples is one line.
         start: initial vector, when `over` is a function.
         dim: as in `solve`.
-        steps: iterations allowed.
+        steps: iterations allowed, one or more.
 
     Returns:
         The best model found, its value, the path and a status. The search is local.
 
     Raises:
-        InvalidInput: no start is given, or a field starts at an end of its range.
+        InvalidInput: no start is given, no field is named, or a field starts at an end of its range.
         UnknownName: a field or observable is not there.
         NotConverged: the theory did not converge at the start.
     """
     from scipy.optimize import minimize
 
+    _require_steps(steps)
     with double_precision():
         if callable(over):
             build, first, bounds = over, _given_start(start), None
         else:
-            build, first, bounds = _fields(model, over)
+            build, first, bounds = _fields(model, _names(over))
         path: list[np.ndarray] = []
         beginning = _concrete(build(jnp.asarray(first)))
         objective = _objective(build, minimise, dim, path, beginning)
@@ -97,6 +100,20 @@ def optimise(
         best = min(finite, key=lambda row: row[-1])
         status = _status(found, bounds, best[:-1], failures=len(path) - len(finite))
         return Optimum(_concrete(build(jnp.asarray(best[:-1]))), float(best[-1]), np.array(path), status)
+
+
+def _require_steps(steps: Any) -> None:
+    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 1:
+        raise InvalidInput("optimise", "steps", "an integer of 1 or more", repr(steps))
+
+
+def _names(over: Any) -> tuple[str, ...]:
+    names = (over,) if isinstance(over, str) else over
+    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+        raise InvalidInput("optimise", "over", "one name of a field or more, or a function", repr(over))
+    if len(set(names)) < len(names):
+        raise InvalidInput("optimise", "over", "different names", repr(over))
+    return tuple(names)
 
 
 def _options(steps: int) -> dict[str, Any]:
@@ -137,7 +154,7 @@ def _objective(build, minimise: str, dim: int | None, path: list[np.ndarray], be
 def _given_start(start: Any) -> np.ndarray:
     if start is None:
         raise InvalidInput("optimise", "start", "a vector when `over` is a function", "None")
-    return np.atleast_1d(np.asarray(start, dtype=np.float64))
+    return np.atleast_1d(real_points("optimise", "start", start))
 
 
 def _fields(model: Any, names: Sequence[str]):
@@ -161,9 +178,11 @@ def _fields(model: Any, names: Sequence[str]):
     return build, first, bounds
 
 
-def _start_of(model: Any, name: str) -> np.ndarray:
+def _start_of(model: Any, name: str) -> Any:
     values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-    known = [n for n, value in values.items() if n in SHARES or isinstance(value, np.ndarray)]
+    known = [
+        n for n, value in values.items() if n in SHARES or isinstance(value, np.ndarray | AbstractPenalty)
+    ]
     if name not in known:
         raise UnknownName("field to optimise over", name, known)
     if values[name] is None:
@@ -173,6 +192,8 @@ def _start_of(model: Any, name: str) -> np.ndarray:
 
 def _to_free(model: AbstractSolvable, name: str):
     value = _start_of(model, name)
+    if isinstance(value, AbstractPenalty):
+        return *_strengths(value), REACH
     if name in SHARES:
         return np.log(value), jax.nn.softmax, REACH
     if name in POSITIVE:
@@ -185,6 +206,18 @@ def _to_free(model: AbstractSolvable, name: str):
             raise InvalidInput("optimise", name, "of norm below 1 where the search starts", value)
         return value * (np.arctanh(norm) / norm if norm > 0 else 1.0), _into_ball, REACH
     return value, lambda free: free, None
+
+
+def _strengths(penalty: AbstractPenalty):
+    """Logarithms of the positive strengths, and the way back; a strength of zero stays."""
+    leaves, structure = jax.tree.flatten(penalty)
+    free = [i for i, leaf in enumerate(leaves) if leaf > 0]
+
+    def back(vector: Float[Array, " free"]) -> AbstractPenalty:
+        values = dict(zip(free, jnp.exp(vector), strict=True))
+        return jax.tree.unflatten(structure, [values.get(i, leaf) for i, leaf in enumerate(leaves)])
+
+    return np.log([leaves[i] for i in free]), back
 
 
 def _into_ball(free: Float[Array, "..."]) -> Float[Array, "..."]:

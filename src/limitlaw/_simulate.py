@@ -8,13 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from limitlaw.core.errors import InvalidInput
+from limitlaw.core.errors import InvalidInput, NotConverged
 from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import replica_key
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Measurements
+from limitlaw.core.status import Status
+from limitlaw.models._readout_features import AbstractReadoutFeatures
 from limitlaw.models.base import AbstractSimulable, AbstractSpectral
+from limitlaw.simulation.convex import ACCEPTED
 from limitlaw.simulation.spectrum import eigenvalues_and_overlaps
+from limitlaw.vocabulary.penalties import AbstractPenalty
 
 Cell = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
@@ -27,6 +31,7 @@ def simulate(
     test_samples: int | None = None,
     executor: Executor | None = None,
     spectrum: bool = False,
+    throw: bool = True,
 ) -> Measurements:
     """Draw, train and measure a model at finite size.
 
@@ -43,13 +48,18 @@ def simulate(
         spectrum: also diagonalise each replica's features over its training set. The measurements then
             carry `eigenvalues` of Phi' Phi / p, ascending, and `eigenvector_overlaps`, squared, with the
             planted directions that `ll.spectrum(model).directions` names; nothing else changes.
+        throw: raise when a replica's training is not certified; False keeps such a replica as NaN, with its
+            certificate.
 
     Returns:
-        Observables and order parameters by the theory's names, with a leading replica axis.
+        Observables and order parameters by the theory's names, with a leading replica axis; and
+        `certificate` where training minimises by iteration, the relative duality gap or the relative
+        residual of the optimality conditions, whichever is larger.
 
     Raises:
         InvalidInput: a size is not a positive integer or leaves a group empty; or a model without a
             spectral law is asked for its spectrum.
+        NotConverged: a certificate is above 1e-6, and `throw` is True.
     """
     require_simulable(model)
     if spectrum and not isinstance(model, AbstractSpectral):
@@ -62,10 +72,34 @@ def simulate(
         {name: np.stack([cell[which][name] for cell in cells]) for name in cells[0][which]}
         for which in (0, 1)
     )
+    if throw:
+        _require_certified(model, observables.get("certificate", np.zeros(replicas)))
     if spectrum:
         drawn = _each(run_spectrum, arguments, executor)
         order_parameters |= {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     return Measurements(observables, order_parameters, sizes.dim, seed, replicas)
+
+
+def _require_certified(model: AbstractSimulable, certificates: np.ndarray) -> None:
+    failed = np.flatnonzero(certificates > ACCEPTED)
+    if len(failed) == 0:
+        return
+    shown = ", ".join(str(replica) for replica in failed[:8]) + (", ..." if len(failed) > 8 else "")
+    raise NotConverged(
+        f"{type(model).__name__}: training is not certified in {len(failed)} of {len(certificates)} replicas "
+        f"(number {shown}; certificate up to {np.max(certificates):.1e}, {ACCEPTED:.0e} is accepted): "
+        f"{uncertified(model)}; throw=False keeps them as NaN"
+    )
+
+
+def uncertified(model: AbstractSimulable) -> str:
+    """Why training may have no certified minimum, and what to try."""
+    if isinstance(model, AbstractReadoutFeatures):
+        controls = model.controls()
+        without = not isinstance(controls.penalty, AbstractPenalty) and controls.penalty == 0
+        if without and controls.loss.takes_labels:
+            return Status.SEPARABLE.sentence
+    return "the minimum was not reached within the allowed steps; try a larger penalty"
 
 
 def _each(function: Callable[..., Any], arguments: list[tuple], executor: Executor | None) -> list[Any]:

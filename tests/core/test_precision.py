@@ -9,7 +9,7 @@ from limitlaw.core.precision import number
 
 
 @pytest.mark.parametrize(
-    "value", [2, True, 2.5, [1, 2], np.arange(3), jnp.ones(2, jnp.bfloat16), np.float32(0.5), []]
+    "value", [2, 2.5, [1, 2], np.arange(3), jnp.ones(2, jnp.bfloat16), np.float32(0.5), []]
 )
 def test_real_numbers_become_float64(value):
     assert number(value).dtype == np.float64
@@ -20,6 +20,8 @@ def test_real_numbers_become_float64(value):
     "value",
     [
         "big",
+        True,
+        np.array([True, False]),
         1j,
         ["a", "b"],
         ["1", "2"],

@@ -228,3 +228,36 @@ def test_optimise_says_when_a_range_ends(monkeypatch):
     assert float(best.model.samples_per_dim) == pytest.approx(np.exp(0.5))
     with pytest.raises(ll.errors.UnknownName, match="closest: penalty"):
         ll.optimise(NETWORK, over=("penalti",))
+
+
+def test_optimise_takes_one_name():
+    one, several = (ll.optimise(NETWORK, over=over, steps=2) for over in ("penalty", ["penalty"]))
+    assert one.value == several.value
+    assert one.path.shape[1] == 2
+
+
+def test_optimise_searches_the_strengths_of_a_penalty():
+    model = dataclasses.replace(TWO_SPIKES, strength=1.0, alignment=0.7)
+    net = dataclasses.replace(model, penalty=ll.penalties.ElasticNet(0.0, 0.02))
+    best = ll.optimise(net, over="penalty", steps=8)
+    # Only the positive strength moves: the best ridge.
+    ridge = ll.optimise(dataclasses.replace(model, penalty=0.02), over="penalty")
+    assert best.path.shape[1] == 2
+    assert best.model.penalty.absolute == 0
+    assert best.value == pytest.approx(ridge.value, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"over": ()}, r"optimise\.over must be one name of a field or more, or a function, got \(\)"),
+        ({"over": 3}, r"optimise\.over must be one name"),
+        ({"over": ("penalty", "penalty")}, r"optimise\.over must be different names"),
+        ({"over": "penalty", "steps": 0}, r"optimise\.steps must be an integer of 1 or more, got 0"),
+        ({"over": "penalty", "steps": True}, r"optimise\.steps must be an integer"),
+        ({"over": lambda v: NETWORK, "start": "a"}, r"optimise\.start must be real numbers"),
+    ],
+)
+def test_optimise_says_what_it_cannot_search(arguments, sentence):
+    with pytest.raises(ll.errors.InvalidInput, match=sentence):
+        ll.optimise(NETWORK, **arguments)

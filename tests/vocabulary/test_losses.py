@@ -1,5 +1,7 @@
 """Losses: proximal responses against their definition, closed forms against the general way, bad input."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +84,29 @@ def test_breaks_are_where_the_response_turns():
             assert abs(float(left - right)) > 0.1, loss.label
 
 
+def spiked(**changes):
+    fields = {"target": ll.activations.Sin(), "samples_per_dim": 1.0, "width_per_dim": 1.0, "penalty": 0.1}
+    return ll.models.SpikedRandomFeatures(
+        ll.activations.Tanh(), strength=1.0, alignment=0.5, **(fields | changes)
+    )
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda y, f: jnp.exp(-y * f),  # overflows far out
+        lambda y, f: jnp.exp(f) - y * f,
+        lambda y, f: jnp.log(jnp.cosh(y - f)),
+        lambda y, f: jnp.sqrt(1e-6 + (y - f) ** 2),
+        lambda y, f: (y - f) ** 4,
+        lambda y, f: jnp.where(abs(y - f) <= 0.7, (y - f) ** 2 / 2, 0.7 * abs(y - f) - 0.245),
+        jax.jit(lambda y, f: (y - f) ** 2),
+    ],
+)
+def test_smooth_losses_pass_the_probe(fn):
+    ll.losses.Loss(fn)
+
+
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
@@ -90,6 +115,40 @@ def test_breaks_are_where_the_response_turns():
         (lambda: ll.losses.Loss(lambda y, f: -((y - f) ** 2)), "must be convex in the prediction"),
         (lambda: ll.losses.Loss(lambda y, f: jnp.log(f)), "must be finite"),
         (lambda: ll.losses.Loss(lambda y, f: (y - f) ** 2, kinks=(np.nan,)), "Loss.kinks must be finite"),
+        (lambda: ll.losses.Loss(lambda y, f: (y - f) ** 2, kinks="a"), "Loss.kinks must be real numbers"),
+        (lambda: ll.losses.Loss(lambda y, f: (y - f) ** 2, kinks=1.0), "Loss.kinks must be a sequence"),
+        (lambda: ll.activations.Activation(jnp.tanh, "a"), "Activation.kinks must be real numbers"),
+        (lambda: ll.losses.Loss(ll.losses.Logistic), "Loss.fn must be .*, got the class Logistic"),
+        (lambda: ll.losses.Loss(lambda y: y), "Loss.fn must be a JAX function of label and .*, which fails"),
+        (lambda: ll.losses.Loss(lambda y, f: "x"), "Loss.fn must be a JAX function of label"),
+        (lambda: ll.losses.Loss(lambda y, f: (y - f) ** 2 * 1j), "Loss.fn must be real, got"),
+        (lambda: ll.losses.Loss(lambda y, f: math.sqrt(1 + (y - f) ** 2)), "jax.numpy in place of math"),
+        (lambda: ll.losses.Loss(lambda y, f: np.maximum(y - f, 0)), "jax.numpy in place of math"),
+        (lambda: ll.losses.Loss(lambda y, f: jnp.sum((y - f) ** 2)), "entry by entry"),
+        (
+            lambda: ll.losses.Loss(lambda y, f: 50 - jnp.sqrt(2500 - jnp.minimum((y - f) ** 2, 2400))),
+            "convex in the prediction, got loss, which bends down at prediction",
+        ),
+        (lambda: ll.losses.Loss(lambda y, f: 0 * f), "which is constant in the prediction"),
+        (lambda: ll.losses.Loss(lambda y, f: -y * f), "which is linear in the prediction"),
+        (lambda: ll.losses.Loss(lambda y, f: jnp.abs(y - f)), r"kinks .* residual y - f = .*, got \(\)"),
+        (lambda: ll.losses.Loss(lambda y, f: jnp.abs(y - f - 0.3), (0.0,)), r"residual y - f = 0.3, got"),
+        (lambda: ll.losses.Loss(lambda y, f: jax.nn.relu(1 - y * f), takes_labels=True), "margin y f = 1"),
+        (
+            lambda: spiked(loss=ll.losses.Logistic),
+            r"SpikedRandomFeatures.loss must be an instance such as Log",
+        ),
+        (lambda: spiked(loss="logistic"), "SpikedRandomFeatures.loss must be a loss, or a convex function"),
+        (lambda: spiked(target="sin"), "SpikedRandomFeatures.target must be a target, .*, got 'sin'"),
+        (lambda: spiked(target=ll.targets.SignLabels), "Features.target must be an instance such as SignL"),
+        (
+            lambda: ll.models.GiantStep(ll.activations.Tanh(), "sin", 1.0, 1.0, 1.0, 1.0, 0.1),
+            "GiantStep.target must be a target, an activation or a function, got 'sin'",
+        ),
+        (
+            lambda: ll.models.RandomFeatures(ll.activations.Tanh(), "sin", 1.0, 1.0, 0.1),
+            "RandomFeatures.target must be a target",
+        ),
         (
             lambda: ll.models.SpikedRandomFeatures(
                 ll.activations.Tanh(),

@@ -59,7 +59,20 @@ def test_a_ridge_is_its_number():
         ),
         (lambda: ll.penalties.Lasso(np.nan), "Lasso.strength must be"),
         (lambda: ll.penalties.Ridge(-1.0), "Ridge.strength must be zero or more"),
-        (lambda: ll.penalties.ElasticNet(0.1, 0.0), "ElasticNet.square must be a positive"),
+        (
+            lambda: ll.penalties.ElasticNet(0.1, 0.0),
+            r"ElasticNet.square must be a positive and finite number \(zero is a lasso: Lasso\(absolute\)\), got 0",
+        ),
+        (lambda: ll.penalties.Lasso(0.0), r"\(zero is no penalty at all: penalty=0\), got 0"),
+        (lambda: ll.penalties.Ridge(True), "Ridge.strength must be zero or more, and finite, got True"),
+        (
+            lambda: ll.covariances.Covariance(1.0, 1.0),
+            r"eigenvalues must be a vector, one entry for each eigenvalue, got shape \(\)",
+        ),
+        (
+            lambda: ll.covariances.Covariance([[0.5, 1.5], [0.8, 1.2]], [0.5, 0.5]),
+            r"eigenvalues must be a vector, one entry for each eigenvalue, got shape \(2, 2\)",
+        ),
     ],
 )
 def test_mistakes_are_sentences(build, sentence):

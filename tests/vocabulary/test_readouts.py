@@ -48,6 +48,8 @@ def test_numbers_may_be_traced():
         (lambda: R.Uniform(33), "Uniform.letters must be an integer"),
         (lambda: R.Normal(8, 0.0), "Normal.deviation must be positive"),
         (lambda: R.Normal(8, np.inf), "Normal.deviation must be a finite number"),
+        (lambda: R.Normal(deviation=1j), "Normal.deviation must be a number, got 1j"),
+        (lambda: R.Uniform(high=True), "Uniform.high must be a number, got True"),
         (lambda: R.Normal(8, "a"), "Normal.deviation must be a number, got 'a'"),
         (lambda: R.Uniform(6, 1.0, 1.0), r"Uniform.high must be above low = 1"),
         (lambda: R.Uniform(6, [0.0, 1.0], 2.0), "Uniform.low must be a finite number"),

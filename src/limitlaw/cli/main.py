@@ -94,6 +94,7 @@ def simulate(
     show_dataset(measured)
     if output is not None:
         print(output)
+    _warn_uncertified(measured)
 
 
 @app.command
@@ -208,6 +209,15 @@ def _warn_untrusted(theory: Any) -> None:
         count = int((theory["status"] == int(status)).sum())
         if count and status not in (Status.CONVERGED, Status.DIVERGED):
             print(f"{count} points: {status.sentence}", file=sys.stderr)
+
+
+def _warn_uncertified(measured: Any) -> None:
+    from limitlaw.simulation.convex import ACCEPTED
+
+    count = int((measured["certificate"] > ACCEPTED).sum()) if "certificate" in measured else 0
+    if count:
+        sentence = "training is not certified, and they are left out of the means; try a larger penalty"
+        print(f"{count} cells: {sentence}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> None:

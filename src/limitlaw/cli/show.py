@@ -37,7 +37,7 @@ def show_dataset(data: "xr.Dataset") -> None:
     names = [
         str(name)
         for name in data.data_vars
-        if _plain(data, str(name)) and name not in ("residual", "steps", "status")
+        if _plain(data, str(name)) and name not in ("residual", "steps", "status", "certificate")
     ]
     if not axes:
         show_table(["quantity", "value"], [[name, _value(data[name])] for name in names])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 from typing import Any
 
 import equinox as eqx
@@ -15,8 +16,8 @@ _NODES = np.linspace(-4.0, 4.0, 65)
 def fingerprint(*parts: Any) -> str:
     """Digest of models, numbers and containers; the same in every process.
 
-    Functions count by their values on fixed nodes (a lambda has no other stable name), rounded to ten
-    digits; classes by their qualified names.
+    Functions of one or two variables count by their values on fixed nodes (a lambda has no other stable
+    name), rounded to ten digits; classes by their qualified names.
     """
     digest = hashlib.sha256()
     with double_precision():
@@ -40,11 +41,27 @@ def _feed(digest: Any, value: Any) -> None:
         for one in value:
             _feed(digest, one)
     elif callable(value):
-        values = np.round(np.asarray(value(_NODES), dtype=np.float64), 10) + 0.0
+        values = np.round(np.asarray(_values(value), dtype=np.float64), 10) + 0.0
         _tag(digest, "function", "")
         digest.update(np.ascontiguousarray(values).tobytes())
     else:
         _tag(digest, type(value).__name__, repr(value))
+
+
+def _values(function: Any) -> Any:
+    """A loss takes a label and a prediction."""
+    if _arguments(function) == 2:
+        return function(*np.meshgrid(_NODES[::8], _NODES, indexing="ij"))
+    return function(_NODES)
+
+
+def _arguments(function: Any) -> int:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    return sum(one.default is one.empty for one in named)
 
 
 def _tag(digest: Any, kind: str, text: str) -> None:

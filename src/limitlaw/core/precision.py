@@ -54,7 +54,7 @@ def number(value: Any) -> Any:
     """Convert a field to a float64 NumPy array, which survives outside the float64 scope.
 
     Traced values and placeholders of transformations pass unchanged. So does what is no real number or
-    array of them, as a list: the statement refuses it under the field's own name.
+    array of them, as a list or a boolean: the statement refuses it under the field's own name.
 
     Raises:
         PrecisionError: a traced value is not float64.
@@ -74,6 +74,6 @@ def _real(value: Any) -> Any:
     except ValueError:  # rows of different lengths
         return value
     # A plain cast would drop imaginary parts and read numbers out of strings.
-    if not np.can_cast(array.dtype, np.float64, casting="same_kind"):
+    if array.dtype == bool or not np.can_cast(array.dtype, np.float64, casting="same_kind"):
         return array.tolist()
     return array.astype(np.float64, copy=False)

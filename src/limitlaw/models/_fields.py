@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from limitlaw.core.errors import InvalidInput
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import is_traced
 from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.losses import AbstractLoss
@@ -78,10 +79,28 @@ def require_shift(owner: str, value: Any, meaning: str, shape: tuple[int, ...] |
 
 
 def require_loss_fits(owner: str, loss: AbstractLoss, target: AbstractTarget) -> None:
-    """A loss of labels -1 and 1 wants a target that has no others."""
+    """A loss and a target, of which a loss of labels -1 and 1 wants a target that has no others."""
+    _require_kind(owner, "target", target, AbstractTarget, "a target, an activation or a function")
+    _require_kind(owner, "loss", loss, AbstractLoss, "a loss, or a convex function of label and prediction")
     if loss.takes_labels and not isinstance(target, AbstractLabelTarget):
         allowed = f"one of real labels for the target {target.label!r} (labels -1 and 1: SignLabels)"
         raise InvalidInput(owner, "loss", allowed, f"{loss.label}, which takes labels -1 and 1")
+
+
+def _require_kind(owner: str, field: str, value: Any, kind: type, allowed: str) -> None:
+    if isinstance(value, type):
+        raise InvalidInput(owner, field, f"an instance such as {value.__name__}()", "the class itself")
+    if not isinstance(value, kind):
+        raise InvalidInput(owner, field, allowed, reprlib.repr(value))
+
+
+def require_projections(owner: str, kappa: Any, spikes: int) -> np.ndarray:
+    """Projections of inputs on the spikes: any shape for one spike, (..., spikes) for more."""
+    points = real_points(owner, "kappa", kappa)
+    if spikes > 1 and points.shape[-1:] != (spikes,):
+        allowed = f"of shape (..., {spikes}), one column for each spike"
+        raise InvalidInput(owner, "kappa", allowed, f"shape {points.shape}")
+    return points
 
 
 def require_dim(owner: str, dim: Any) -> int:

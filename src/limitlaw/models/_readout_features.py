@@ -15,8 +15,10 @@ from jaxtyping import PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Solution
+from limitlaw.models._fields import require_projections
 from limitlaw.models._readout_problem import (
     Controls,
     Endpoint,
@@ -27,7 +29,7 @@ from limitlaw.models._readout_problem import (
 )
 from limitlaw.models._readout_results import diverged_solution, named_solution, readout_of
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, Plan
-from limitlaw.simulation.convex import ConvexLearner
+from limitlaw.simulation.convex import ConvexEstimate, ConvexLearner
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.overlaps import overlaps
 from limitlaw.simulation.ridge import RidgeLearner
@@ -161,6 +163,8 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         observables = test_errors(instance, estimate.readout, self.controls().loss, sizes, named(key, "test"))
         trained = ("train_error", "train_loss", "train_objective")
         observables |= {name: getattr(estimate, name) for name in trained}
+        if isinstance(estimate, ConvexEstimate):
+            observables["certificate"] = estimate.certificate
         return observables, overlaps(instance, estimate, named(key, "probes"))
 
     def law(self, dim: Any) -> FeatureResolvent:
@@ -211,7 +215,7 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
             nodes: of the average over the spikes' projections at fixed t.
         """
         with double_precision():
-            points = jnp.asarray(np.asarray(t, dtype=np.float64))
+            points = jnp.asarray(real_points(type(self).__name__, "t", t))
             values = jax.vmap(lambda one: self._learned_at(solution, one, nodes))(points.ravel())
             return np.asarray(values.reshape(points.shape))
 
@@ -238,7 +242,7 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         with double_precision():
             problem = self._problem_of(solution)
             spikes = problem.first_layer.strengths.shape[1]
-            points = np.asarray(kappa, dtype=np.float64)
+            points = require_projections(type(self).__name__, kappa, spikes)
             shape = points.shape if spikes == 1 else points.shape[:-1]
             nodes = jnp.asarray(points.reshape(-1, spikes))
             unused = jnp.zeros(len(nodes))

@@ -30,7 +30,8 @@ def learning_curve(
     """Draw a quantity along one axis of a study, one colour for each combination of the others.
 
     Theory is a line, drawn hollow (open markers) where it did not converge; experiments are points at
-    the mean over replicas with one standard error.
+    the mean over replicas with one standard error, hollow where the training of some replicas is not
+    certified and the mean is over the others.
 
     Args:
         theory: from `Study.solve`.
@@ -117,15 +118,28 @@ def _draw_branch(axes, theory, experiment, quantity, x, branch, colour, label) -
         _draw_line(axes, line, quantity, x, colour, text or f"theory ({theory.attrs.get('standing', '')})")
         text = "" if text else "experiment"
     if experiment is not None and _has(experiment, branch):
-        points = experiment.sel(branch)[quantity].squeeze(drop=True)
-        if "replica" not in points.dims:
-            points = points.expand_dims("replica")
-        count = np.maximum(points.count("replica"), 1)
-        error = points.std("replica", ddof=1) / np.sqrt(count) if points.sizes["replica"] > 1 else None
-        where = np.atleast_1d(points[x].values)
-        bars = None if error is None else np.atleast_1d(error.values)
-        mean = np.atleast_1d(points.mean("replica").values)
-        axes.errorbar(where, mean, yerr=bars, fmt="o", color=colour, capsize=2.5, label=text or None)
+        _draw_points(axes, experiment.sel(branch), quantity, x, colour, text)
+
+
+def _draw_points(axes, experiment: xr.Dataset, quantity: str, x: str, colour: str, text: str) -> None:
+    points = _replicas(experiment[quantity])
+    count = np.maximum(points.count("replica"), 1)
+    error = points.std("replica", ddof=1) / np.sqrt(count) if points.sizes["replica"] > 1 else None
+    where = np.atleast_1d(points[x].values)
+    bars = None if error is None else np.atleast_1d(error.values)
+    mean = np.atleast_1d(points.mean("replica").values)
+    axes.errorbar(where, mean, yerr=bars, fmt="o", color=colour, capsize=2.5, label=text or None)
+    if "certificate" in experiment:
+        # Cells that were never run have no certificate either.
+        failed = points.isnull() & _replicas(experiment["certificate"]).notnull()
+        partly = np.atleast_1d(failed.any("replica").values) & np.isfinite(mean)
+        if partly.any():
+            axes.plot(where[partly], mean[partly], "o", mfc="white", color=colour, zorder=3)
+
+
+def _replicas(values: xr.DataArray) -> xr.DataArray:
+    values = values.squeeze(drop=True)
+    return values if "replica" in values.dims else values.expand_dims("replica")
 
 
 def _draw_line(axes, line: xr.Dataset, quantity: str, x: str, colour: str, text: str) -> None:

@@ -39,6 +39,12 @@ def spectrum(
     Raises:
         InvalidInput: nothing to draw, or measurements without eigenvalues.
     """
+    if not isinstance(law, Spectrum | None):
+        raise InvalidInput("plots.spectrum", "law", "from `spectrum`, or None", repr(law))
+    if not isinstance(drawn, Measurements | None):
+        raise InvalidInput(
+            "plots.spectrum", "drawn", "from `simulate(..., spectrum=True)`, or None", repr(drawn)
+        )
     values = _eigenvalues(law, drawn)
     span = _span(law, values)
     prefix = f"{label}: " if label else ""

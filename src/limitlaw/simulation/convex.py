@@ -32,7 +32,7 @@ class ConvexEstimate(eqx.Module):
         train_error: mean of (y - f)^2, or fraction of wrong signs for a loss of labels.
         train_objective: the minimised sum, per sample.
         certificate: the larger of the relative duality gap and the relative residual of the optimality
-            conditions (`convex_risk.certificate`).
+            conditions (`convex_risk.certificate`); inf where the solver left the finite numbers.
         steps: Newton steps taken.
         curvature: generalised Hessian on the weights that are not zero, factored.
         active: one for weights that may move, zero for those that the penalty holds at zero.
@@ -96,7 +96,9 @@ def storing_design(sizes: Sizes) -> Sizes:
 
 
 def _estimate(risk: ConvexRisk, minimum: Minimum, samples: Int[Array, ""]) -> ConvexEstimate:
-    poison = jnp.where(minimum.certificate <= ACCEPTED, 0.0, jnp.nan)
+    # NaN is kept for what was never run.
+    certificate = jnp.where(jnp.isnan(minimum.certificate), jnp.inf, minimum.certificate)
+    poison = jnp.where(certificate <= ACCEPTED, 0.0, jnp.nan)
     readout = minimum.candidate.readout + poison
     fields = risk.design @ readout
     train_error = jnp.sum(jnp.where(risk.inside, errors(risk.loss, risk.labels, fields), 0.0)) / samples
@@ -108,7 +110,7 @@ def _estimate(risk: ConvexRisk, minimum: Minimum, samples: Int[Array, ""]) -> Co
         train_loss,
         train_error,
         train_loss + jnp.sum(risk.penalty(readout)) / samples,
-        minimum.certificate,
+        certificate,
         minimum.newton_steps,
         _curvature(risk, minimum, active),
         active + poison,

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 from limitlaw.core.errors import InvalidInput, PrecisionError
+from limitlaw.core.points import complex_points, real_points
 from limitlaw.core.precision import any_traced, is_traced, number
 from limitlaw.core.reference import Standing
 from limitlaw.core.status import Status
@@ -69,16 +70,29 @@ class Spectrum:
         """g(z), the mean of 1/(eigenvalue - z); conjugate in the lower half-plane.
 
         Args:
-            z: complex or real, any shape; on the real axis off the support.
+            z: complex or real, any shape; on the real axis off the support and its ends.
 
         Raises:
-            InvalidInput: a real z lies on the support.
+            InvalidInput: z is no finite number, or a real z lies on the support.
         """
         if is_traced(z) or any_traced(self._resolvent):
             return self._stieltjes_of(jnp.asarray(_complex(z)), resolve_traced)
-        points = np.asarray(z, dtype=np.complex128)
+        points = complex_points("Spectrum.stieltjes", "z", z)
+        self._require_off_support(np.real(points[np.imag(points) == 0]))
         with on_the_host():
             return np.asarray(self._stieltjes_of(points, self._resolve_off_support))
+
+    def _require_off_support(self, x: Float[np.ndarray, " points"]) -> None:
+        """Refuse real points on a band, however thin its tail is there, on its ends, and on an atom."""
+        ahead = x[x >= 0, None]
+        low, high = self.edges.T if len(ahead) else np.zeros((2, 0))
+        on_atom = (ahead[:, 0] == 0) & (len(self.atoms.mass) > 0)
+        bad = np.any((ahead >= low) & (ahead <= high), axis=1) | on_atom
+        if np.any(bad):
+            _refuse_real(ahead[bad][0, 0])
+        if np.any(ahead == 0) and self._zero_mass() > 0:
+            allowed = "nonzero for the kernel of fewer samples than features (a small z comes close)"
+            raise InvalidInput("Spectrum.stieltjes", "z", allowed, 0.0)
 
     def _stieltjes_of(self, z, solver) -> Any:
         above = jnp.where(z.imag < 0, jnp.conj(z), z)
@@ -91,18 +105,15 @@ class Spectrum:
     def _resolve_off_support(self, resolvent: AbstractResolvent, z) -> Trace:
         points = np.asarray(z)
         trace = _resolve_shaped(resolvent, points)
+        # What has a density is on the support, should a band be too narrow to have been found.
         inside = visible(trace) & (np.asarray(trace.status) == Status.CONVERGED)
-        empty = (points == 0) & (self._zero_mass() > 0)
-        bad = (np.imag(points) == 0) & ((np.real(points) > 0) & inside | empty)
+        bad = (np.imag(points) == 0) & (np.real(points) > 0) & inside
         if np.any(bad):
-            allowed = "off the support where it is real (the density is for points on it)"
-            raise InvalidInput(
-                "Spectrum.stieltjes", "z", allowed, np.real(points[bad][0]) * self._host(self.unit)
-            )
+            _refuse_real(np.real(points[bad][0]) * self._host(self.unit))
         return trace
 
     def density(self, x: Any) -> Any:
-        """Density of the absolutely continuous part at real x, any shape; atoms are not in it."""
+        """Density of the absolutely continuous part at finite real x, any shape; atoms are not in it."""
         return self._total(self.group_density(x))
 
     @staticmethod
@@ -114,11 +125,11 @@ class Spectrum:
 
         For the kernel the eigenvector is the right singular vector of Phi.
         """
-        x = number(x)
+        x = number(x) if is_traced(x) else real_points("Spectrum.density", "x", x)
         if is_traced(x) or any_traced(self._resolvent):
             return self._density_of(jnp.asarray(x), resolve_traced)
         with on_the_host():
-            return np.asarray(self._density_of(np.asarray(x), _resolve_shaped))
+            return np.asarray(self._density_of(x, _resolve_shaped))
 
     def _density_of(self, x, solver) -> Any:
         place = x / self.unit
@@ -127,13 +138,13 @@ class Spectrum:
         inside = self.share * parts.imag / (np.pi * self.unit)
         # H has no negative eigenvalues; at zero itself the density is infinite at a rank threshold only.
         threshold = self._resolvent.samples_per_feature == constant(self._resolvent, "rank")
-        at_zero = jnp.where((x == 0) & threshold, jnp.inf, 0.0)
+        at_zero = jnp.where((x == 0) & threshold, jnp.inf, jnp.where(jnp.isnan(x), jnp.nan, 0.0))
         return jnp.where(positive[..., None], inside, at_zero[..., None])
 
     def status(self, x: Any) -> Int[np.ndarray, "..."]:
         """A `Status` code for each point, real or complex: whether and why not to trust it."""
         self._require_concrete("status")
-        points = np.asarray(x, dtype=np.complex128) / self._host(self.unit)
+        points = complex_points("Spectrum.status", "x", x) / self._host(self.unit)
         with on_the_host():
             return np.asarray(
                 _resolve_shaped(self._resolvent, np.where(points.imag < 0, points.conj(), points)).status
@@ -190,11 +201,15 @@ class Spectrum:
 
     def cdf(self, x: Any) -> Float[np.ndarray, "..."]:
         """Mass at or below x, atoms included, to about six digits."""
-        return self._cumulative.cdf(np.asarray(x, dtype=np.float64))
+        return self._cumulative.cdf(real_points("Spectrum.cdf", "x", x, infinite=True))
 
     def quantile(self, q: Any) -> Float[np.ndarray, "..."]:
-        """Inverse of `cdf`."""
-        return self._cumulative.quantile(np.asarray(q, dtype=np.float64))
+        """Inverse of `cdf` at q from 0 to 1."""
+        shares = real_points("Spectrum.quantile", "q", q)
+        beyond = (shares < 0) | (shares > 1)
+        if np.any(beyond):
+            raise InvalidInput("Spectrum.quantile", "q", "from 0 to 1", shares[beyond][0])
+        return self._cumulative.quantile(shares)
 
     @property
     def mass(self) -> float:
@@ -210,6 +225,11 @@ class Spectrum:
 
 
 _ROUNDOFF = 1e-12
+
+
+def _refuse_real(x: float) -> None:
+    allowed = "off the support where it is real (the density is for points on it)"
+    raise InvalidInput("Spectrum.stieltjes", "z", allowed, x)
 
 
 def _trusted(trace: Trace) -> Complex[Array, "*points groups"]:

@@ -105,6 +105,9 @@ class Study:
     ) -> "xr.Dataset":
         """Measure every point at finite size.
 
+        A cell whose training is not certified is kept as NaN with its `certificate`, as `limitlaw.simulate`
+        does for throw=False; pictures draw a point with such cells hollow, at the mean over the others.
+
         Args:
             dim: input dimension d.
             replicas: independent draws of each point.

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput
+from limitlaw.core.points import kinks_of
 from limitlaw.numerics.quadrature import gaussian_trapezoid, split_gaussian
 
 _SMOOTH_NODES = 161
@@ -103,14 +104,12 @@ class Activation(AbstractActivation):
     breaks: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(self, fn: Any, kinks: Iterable[float] = ()) -> None:
-        self.fn, self.breaks = fn, tuple(float(kink) for kink in kinks)
+        self.fn, self.breaks = fn, kinks_of("Activation", kinks)
         if isinstance(fn, type):
             allowed = f"a function, or an instance such as {fn.__name__}()"
             raise InvalidInput("Activation", "fn", allowed, f"the class {fn.__name__}")
         if not callable(fn):
             raise InvalidInput("Activation", "fn", "a function", repr(fn))
-        if not np.all(np.isfinite(self.breaks)):
-            raise InvalidInput("Activation", "kinks", "finite", self.breaks)
 
     @property
     def kinks(self) -> tuple[float, ...]:

@@ -63,7 +63,10 @@ def _require_numbers(field: str, value: Any) -> None:
 
 
 def _require(field: str, value, shape: tuple[int, ...], total: bool = False, zero: bool = False) -> None:
-    if value.shape != shape or (field == "eigenvalues" and value.ndim != 1):
+    if field == "eigenvalues" and value.ndim != 1:
+        allowed = "a vector, one entry for each eigenvalue"
+        raise InvalidInput("Covariance", field, allowed, f"shape {value.shape}")
+    if value.shape != shape:
         raise InvalidInput("Covariance", field, f"a vector of shape {shape}", f"shape {value.shape}")
     if is_traced(value) or not isinstance(value, np.ndarray):
         return

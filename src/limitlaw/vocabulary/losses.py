@@ -7,7 +7,7 @@ of the force in omega: l'' / (1 + V l'') where the loss is smooth, 1/V where z s
 
 import abc
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -16,8 +16,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import double_precision, is_traced, number
+from limitlaw.core.points import kinks_of
+from limitlaw.core.precision import is_traced, number
 from limitlaw.numerics.moreau import proximal_point
+from limitlaw.vocabulary.loss_probe import probe
 
 __all__ = ["AbstractLoss", "Hinge", "Huber", "Logistic", "Loss", "ProximalResponse", "Square", "as_loss"]
 
@@ -202,11 +204,13 @@ class Loss(AbstractLoss):
     Attributes:
         fn: the function.
         kinks: where its slope, or the slope's derivative, jumps: margins y f when `takes_labels`, else
-            residuals y - f. Undeclared kinks cost accuracy.
+            residuals y - f. Undeclared jumps of the slope are refused where the probe sees them; those of its
+            derivative cost accuracy.
         takes_labels: whether labels must be -1 or 1.
 
     Raises:
-        InvalidInput: `fn` is no function, not finite or not convex on labels and predictions up to 4, or a
+        InvalidInput: `fn` is no JAX function of two arguments, is not finite on labels and predictions up to
+            4, is linear or not convex in predictions up to 1000, or has kinks that are not declared; or a
             kink is not finite.
     """
 
@@ -218,15 +222,8 @@ class Loss(AbstractLoss):
     def __init__(
         self, fn: Callable[[Any, Any], Array], kinks: Iterable[float] = (), takes_labels: bool = False
     ) -> None:
-        self.fn, self.kinks, self.labelled = fn, tuple(float(kink) for kink in kinks), bool(takes_labels)
-        if not callable(fn):
-            raise InvalidInput("Loss", "fn", "a function of label and prediction", repr(fn))
-        if not np.all(np.isfinite(self.kinks)):
-            raise InvalidInput("Loss", "kinks", "finite", self.kinks)
-        labels, predictions, values = _sample(fn, self.labelled)
-        _require_convex(self.label, predictions, values)
-        shifted = _values(fn, labels + 0.375, predictions + 0.375)
-        self.invariant = not self.labelled and bool(np.allclose(values, shifted, rtol=1e-12, atol=1e-12))
+        self.fn, self.kinks, self.labelled = fn, kinks_of("Loss", kinks), bool(takes_labels)
+        self.invariant = probe(fn, self.label, self.kinks, self.labelled)
 
     @property
     def takes_labels(self) -> bool:
@@ -314,30 +311,10 @@ _LOGISTIC_STEPS = 3
 
 
 def as_loss(value: Any) -> AbstractLoss:
-    """A loss, or a plain convex JAX function of label and prediction without kinks."""
-    return value if isinstance(value, AbstractLoss) else Loss(value)
+    """Field converter: a loss, or a plain convex JAX function of label and prediction without kinks.
 
-
-def _sample(fn: Any, takes_labels: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    labels = np.array([-1.0, 1.0]) if takes_labels else np.linspace(-4.0, 4.0, 9)
-    grid = np.meshgrid(labels, np.linspace(-4.0, 4.0, 161), indexing="ij")
-    return grid[0], grid[1], _values(fn, *grid)
-
-
-def _values(fn: Any, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    with jax.ensure_compile_time_eval(), double_precision():
-        return np.asarray(fn(jnp.asarray(labels), jnp.asarray(predictions)), dtype=np.float64)
-
-
-def _require_convex(name: str, predictions: np.ndarray, values: np.ndarray) -> None:
-    if values.shape != predictions.shape:
-        raise InvalidInput("Loss", "fn", "a function of arrays, entry by entry", f"{name} of other shape")
-    if not np.all(np.isfinite(values)):
-        where = predictions[~np.isfinite(values)][0]
-        raise InvalidInput("Loss", "fn", "finite", f"{name}, which is not at prediction {where:g}")
-    bend = np.diff(values, n=2, axis=1)
-    if np.min(bend) < -1e-9 * (1 + np.max(np.abs(values))):
-        where = predictions[:, 1:-1][np.unravel_index(np.argmin(bend), bend.shape)]
-        raise InvalidInput(
-            "Loss", "fn", "convex in the prediction", f"{name}, which bends down at prediction {where:g}"
-        )
+    What is neither passes unchanged: the statement refuses it under the field's own name.
+    """
+    if isinstance(value, (type, AbstractLoss)) or not callable(value):
+        return cast(Any, value)
+    return Loss(cast(Any, value))

@@ -71,7 +71,7 @@ class Ridge(AbstractPenalty):
     strength: Float[Array, ""] = eqx.field(converter=number)
 
     def __check_init__(self) -> None:
-        _require_strength("Ridge", "strength", self.strength, positive=False)
+        _require_strength("Ridge", "strength", self.strength)
 
     def strengths(self):
         return jnp.zeros_like(jnp.asarray(self.strength)), jnp.asarray(self.strength)
@@ -91,7 +91,7 @@ class Lasso(AbstractPenalty):
     strength: Float[Array, ""] = eqx.field(converter=number)
 
     def __check_init__(self) -> None:
-        _require_strength("Lasso", "strength", self.strength, positive=True)
+        _require_strength("Lasso", "strength", self.strength, zero="no penalty at all: penalty=0")
 
     def strengths(self):
         return jnp.asarray(self.strength), jnp.zeros_like(jnp.asarray(self.strength))
@@ -112,8 +112,8 @@ class ElasticNet(AbstractPenalty):
     square: Float[Array, ""] = eqx.field(converter=number)
 
     def __check_init__(self) -> None:
-        _require_strength("ElasticNet", "absolute", self.absolute, positive=False)
-        _require_strength("ElasticNet", "square", self.square, positive=True)
+        _require_strength("ElasticNet", "absolute", self.absolute)
+        _require_strength("ElasticNet", "square", self.square, zero="a lasso: Lasso(absolute)")
 
     def strengths(self):
         return jnp.asarray(self.absolute), jnp.asarray(self.square)
@@ -135,13 +135,16 @@ def penalty_field(value: Any) -> Any:
     return value if isinstance(value, AbstractPenalty) else number(value)
 
 
-def _require_strength(owner: str, field: str, value: Any, positive: bool) -> None:
-    allowed = "a positive and finite number" if positive else "zero or more, and finite"
+def _require_strength(owner: str, field: str, value: Any, zero: str = "") -> None:
+    """Finite, and zero or more; or positive, where `zero` says what zero would be instead."""
+    allowed = "a positive and finite number" if zero else "zero or more, and finite"
     if not hasattr(value, "shape") or value.shape != ():
         raise InvalidInput(owner, field, allowed, repr(value))
     if is_traced(value) or not isinstance(value, np.ndarray):
         return
-    if not np.isfinite(value) or value < 0 or (positive and value == 0):
+    if zero and value == 0:
+        raise InvalidInput(owner, field, f"{allowed} (zero is {zero})", value)
+    if not np.isfinite(value) or value < 0:
         raise InvalidInput(owner, field, allowed, value)
 
 

@@ -154,7 +154,7 @@ def _require_letters(owner: str, letters: Any) -> None:
 
 def _require_finite(owner: str, field: str, value: Any) -> None:
     # Traced values, and what transformations put in their place, pass.
-    if isinstance(value, (str, list)) or value is None:
+    if isinstance(value, (str, list, bool, complex)) or value is None:
         raise InvalidInput(owner, field, "a number", repr(value))
     if not isinstance(value, np.ndarray):
         return

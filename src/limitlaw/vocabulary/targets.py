@@ -1,7 +1,7 @@
 """Targets: the law of the label given the teacher's projection z = w* . x."""
 
 import abc
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -149,8 +149,13 @@ class SignLabels(AbstractLabelTarget):
 
 
 def as_target(value: Any) -> AbstractTarget:
-    """A target, or the noiseless single-index target of an activation or plain function."""
-    return value if isinstance(value, AbstractTarget) else SingleIndex(value)
+    """Field converter: a target, or the noiseless single-index target of an activation or plain function.
+
+    What is neither passes unchanged: the statement refuses it under the field's own name.
+    """
+    if isinstance(value, (type, AbstractTarget)) or not callable(value):
+        return cast(Any, value)
+    return SingleIndex(value)
 
 
 def _require_variance(owner: str, value: Any) -> None:
