@@ -27,21 +27,24 @@ CASES = {
 }
 QUICK = {"logistic": (100, 16)}
 """Cases of the default run: dimension, replicas."""
+LOSSES = {"test_error", "train_error", "test_loss", "train_loss", "train_objective"}
+ORDER = {
+    "mean", "spike_overlap", "teacher_overlap", "bulk_norm", "norm", "bulk_response", "response",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 )
 def test_theory_is_the_experiment(name):
-    """Errors, losses and all order parameters that both sides name, each entry."""
+    """Errors, losses and all order parameters, each entry."""
     dim, replicas = QUICK.get(name, (200, 32))
     theory = ll.solve(CASES[name], dim=dim)
     measured = ll.simulate(CASES[name], dim=dim, replicas=replicas, seed=5)
     known = measured.observables | measured.order_parameters
-    assert {"test_error", "test_loss", "train_loss"} <= set(theory.observables) & set(known)
-    for quantity, value in (theory.observables | theory.order_parameters).items():
-        if quantity not in known:
-            continue
+    values = theory.observables | theory.order_parameters
+    assert LOSSES | ORDER <= set(values) <= set(known)
+    for quantity, value in values.items():
         mean, error = measured.mean(quantity), measured.standard_error(quantity)
         allowed = 4 * error + 3 / dim * np.max(np.abs(value))
         assert np.all(np.abs(mean - value) <= allowed), (quantity, value, mean, error)
