@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
 import limitlaw as ll
+from limitlaw.core.precision import double_precision
 
 A, T, L = ll.activations, ll.targets, ll.losses
 REAL = ll.models.SpikedRandomFeatures(
@@ -15,35 +17,56 @@ LABELS = dataclasses.replace(REAL, target=T.SignLabels(0.2), loss=L.Logistic())
 TWO = {"strength": [1.3, -0.5], "fraction": [0.4, 0.6], "bulk_variance": [1.0, 1.4]}
 COVARIANCE = ll.covariances.Covariance([0.4, 1.6], [0.5, 0.5], [0.3, 0.7], 1.2)
 
+
+def frozen(dim):
+    """The rows of one draw, taken as given."""
+    with double_precision():
+        drawn = LABELS.draw(LABELS.sizes(dim), jax.random.key(3))
+    return ll.models.FrozenFeatures(
+        drawn.weights, drawn.teacher, A.Tanh(), LABELS.target, 1.5, 0.1, spike=drawn.spikes, loss=L.Logistic()
+    )
+
+
 CASES = {
     "logistic": LABELS,
     "logistic, relu, two groups": dataclasses.replace(LABELS, activation=A.ReLU(), shift=[0.2, -0.1], **TWO),
     "hinge": dataclasses.replace(LABELS, loss=L.Hinge()),
     "lasso, two groups": dataclasses.replace(REAL, penalty=ll.penalties.Lasso(0.1), **TWO),
     "huber": dataclasses.replace(REAL, loss=L.Huber(0.5)),
+    "elastic net": dataclasses.replace(REAL, penalty=ll.penalties.ElasticNet(0.05, 0.05)),
+    "logistic, two spikes": dataclasses.replace(LABELS, strength=[[1.2, 0.6]], alignment=[0.3, 0.7]),
+    "logistic, given rows": frozen(200),
+    "logistic, giant step": ll.models.GiantStep(
+        A.Tanh(), LABELS.target, 1.0, 20.0, 1.5, 0.8, 0.1, loss=L.Logistic()
+    ),
     "orthogonal": dataclasses.replace(REAL, rows="orthogonal"),
     "orthogonal, two groups": dataclasses.replace(REAL, rows="orthogonal", **TWO),
     "covariance": dataclasses.replace(REAL, covariance=COVARIANCE),
 }
 QUICK = {"logistic": (100, 16)}
 """Cases of the default run: dimension, replicas."""
+ALLOWED = {"logistic, giant step": 6}
+"""Of order 1/d, where it is not 3: the isotropic mapping has an error of its own."""
+LOSSES = {"test_error", "train_error", "test_loss", "train_loss", "train_objective"}
+ORDER = {
+    "mean", "spike_overlap", "teacher_overlap", "bulk_norm", "norm", "bulk_response", "response",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 )
 def test_theory_is_the_experiment(name):
-    """Errors, losses and all order parameters that both sides name, each entry."""
+    """Errors, losses and all order parameters, each entry."""
     dim, replicas = QUICK.get(name, (200, 32))
     theory = ll.solve(CASES[name], dim=dim)
     measured = ll.simulate(CASES[name], dim=dim, replicas=replicas, seed=5)
     known = measured.observables | measured.order_parameters
-    assert {"test_error", "test_loss", "train_loss"} <= set(theory.observables) & set(known)
-    for quantity, value in (theory.observables | theory.order_parameters).items():
-        if quantity not in known:
-            continue
+    values = theory.observables | theory.order_parameters
+    assert LOSSES | ORDER <= set(values) <= set(known)
+    for quantity, value in values.items():
         mean, error = measured.mean(quantity), measured.standard_error(quantity)
-        allowed = 4 * error + 3 / dim * np.max(np.abs(value))
+        allowed = 4 * error + ALLOWED.get(name, 3) / dim * np.max(np.abs(value))
         assert np.all(np.abs(mean - value) <= allowed), (quantity, value, mean, error)
 
 
