@@ -27,9 +27,9 @@ def _batches() -> list[Panel]:
     for target, names, step_size, penalty in cases:
         # At step size 3 the isotropic mapping is several percent off at every batch.
         network = GiantStep(Tanh(), target, step_size, 20.0, 1.0, 1.0, penalty, bulk="exact")
-        # Its theory costs much more at each point, so lines have fewer of them.
+        # Each point takes 30 MB while the exact bulk is solved, so lines have fewer of them.
         over = {
-            "samples_per_dim": np.linspace(0.2, 3.0, 16),
+            "samples_per_dim": np.linspace(0.2, 3.0, 22),
             "step_samples_per_dim": [0.0, 0.5, 2.0, 20.0, np.inf],
         }
         title = f"{names}, η/p = {step_size:g}, λ = {penalty:g}, p/d = 1"
@@ -85,7 +85,7 @@ def _vocabularies() -> list[Panel]:
     """Test error against samples for several vocabularies of the readout before the step."""
     network = GiantStep(Tanh(), _SINE, 2.0, 20.0, 1.0, 1.0, 0.05)
     over = {"samples_per_dim": _SAMPLES, "readout": VOCABULARIES}
-    title = "networks, tanh student, sine target, η/p = 2, n₀/d = 20, λ = 0.05, p/d = 1"
+    title = "networks, η/p = 2, n₀/d = 20, λ = 0.05, p/d = 1"
     # Letters of one sign have nearly the same mean functions: the limit is reached at enormous widths only.
     study, floor = Study(network, over), best_linear_error(_SINE)
     panel = Panel(title, study, "samples_per_dim", "readout", floor, finite_width=True)
@@ -96,7 +96,7 @@ def _orthogonal(network: GiantStep) -> Panel:
     """The solvable case of the paper's Appendix D.3, two letters, next to independent rows."""
     two = dataclasses.replace(network, readout=VOCABULARIES["2 letters"], width_per_dim=0.8).spiked()
     over = {"samples_per_dim": _SAMPLES, "rows": {"orthogonal": "orthogonal", "independent": "spherical"}}
-    title = "2 letters, spiked features with orthogonal rows (Appendix D.3), p/d = 0.8"
+    title = "2 letters, spiked features (App. D.3), p/d = 0.8"
     return Panel(title, Study(two, over), "samples_per_dim", "rows", finite_width=True)
 
 
@@ -120,7 +120,7 @@ STUDY_FIGURES = {
         StudyFigure("one-step-alignments", "Spiked random features: alignment with the teacher", _alignments),
         StudyFigure(
             "one-step-vocabularies",
-            "Vocabularies of the first readout; lines with the leading finite-width term",
+            "tanh, sine target: first readout's vocabulary; lines with the finite-width term",
             _vocabularies,
         ),
         StudyFigure("one-step-losses", "One giant step: losses of labels", _losses),
