@@ -202,6 +202,11 @@ class GiantStep(AbstractSpikedEquivalent):
             shift=self.shift,
         )
 
+    def plan(self, refinement: int = 0) -> Plan:
+        plan = super().plan(refinement)
+        # Each point of a study over the step carries a contour of its own, of some 30 MB on the way.
+        return plan if self.bulk == "isotropic" else plan._replace(points=min(plan.points, 32))
+
     def problem(self) -> ReadoutProblem:
         problem = self.spiked().problem()
         if self.bulk == "isotropic":
