@@ -53,4 +53,5 @@ class Step(NamedTuple):
         # Between -1/kappa, where the rows' covariance vanishes, and the spectrum.
         widest = jnp.maximum(jnp.max(law.widening), 1 / batch.bound())
         inverse_width = jnp.asarray(0.0) if dim is None else 1.0 / (width * dim)
-        return SteppedBulk(jnp.asarray(fractions), law, batch.contour(-0.5 / widest), width, inverse_width)
+        contour = batch.contour(-0.5 / widest)
+        return SteppedBulk(jnp.asarray(fractions), law, batch, contour, width, inverse_width)

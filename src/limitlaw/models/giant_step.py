@@ -39,7 +39,6 @@ from limitlaw.simulation.overlaps import GROUPED
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.simulation.spectrum import DrawnGram
 from limitlaw.theory.bulks import AbstractDecoupledBulk
-from limitlaw.theory.feature_spectrum import FeatureResolvent
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Erf, Linear, Sin, Tanh, as_activation
 from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
@@ -218,12 +217,6 @@ class GiantStep(AbstractSpikedEquivalent):
         if self.bulk == "isotropic":
             return self.spiked().bulk_rows(dim, dense)
         return self._step().bulk(self._fractions, self.width_per_dim, dim)
-
-    def law(self, dim: Any) -> FeatureResolvent:
-        if self.bulk == "exact":
-            allowed = '"isotropic" for a spectrum (the exact bulk has no complex penalty yet)'
-            raise InvalidInput(type(self).__name__, "bulk", allowed, repr(self.bulk))
-        return super().law(dim)
 
     @property
     def instance_standing(self) -> Standing:

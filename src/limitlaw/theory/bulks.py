@@ -12,6 +12,7 @@ question is R = (diag(l2_k) + [L1_kl B_k Pi B_l'])^-1, Pi removing the spike dir
 import abc
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
 
@@ -76,6 +77,22 @@ class AbstractBulk(eqx.Module):
     @abc.abstractmethod
     def responses(self, loads: Loads, previous: Inexact[Array, " groups"]) -> Responses:
         """Responses for given loads; `previous` is the last sweep's V2, for self-consistent laws."""
+
+    def own_start(self) -> Float[Array, " own"]:
+        """Unknowns of the law's own at a complex penalty, where they start from; most laws have none."""
+        return jnp.zeros(0)
+
+    def continued(
+        self, loads: Loads, previous: Inexact[Array, " groups"], own: Inexact[Array, " own"]
+    ) -> tuple[Responses, Inexact[Array, " own"]]:
+        """Responses at a complex penalty, and the law's own unknowns again."""
+        return self.responses(loads, previous), own
+
+    def continued_directions(
+        self, loads: Loads, responses: Responses, own: Inexact[Array, " own"]
+    ) -> DirectionGram:
+        """Gram of the mean directions at a real penalty of any sign outside the spectrum."""
+        return self.directions(loads, responses)
 
     @abc.abstractmethod
     def directions(self, loads: Loads, responses: Responses) -> DirectionGram:

@@ -38,7 +38,9 @@ _ALONE = 1 << 20
 
 
 class ResolventEquations(AbstractFamily):
-    """Equations of the responses at penalty -z, on one latent rule; the state is V1 row by row, then V2.
+    """Equations of the responses at penalty -z, on one latent rule.
+
+    The state is V1 row by row, V2, then what the bulk needs of its own.
 
     Attributes:
         products: slope_k slope_l for each pair of groups, then noise_k, at the latent nodes.
@@ -56,7 +58,15 @@ class ResolventEquations(AbstractFamily):
 
     def denominator(self, state: Inexact[Array, " unknowns"]) -> Inexact[Array, " nodes"]:
         """1 + V at the latent nodes."""
-        return 1.0 + state @ self.products
+        return 1.0 + self.visible(state) @ self.products
+
+    def visible(self, state: Inexact[Array, " unknowns"]) -> Inexact[Array, " responses"]:
+        """The state without the bulk's own unknowns."""
+        return state[: self.products.shape[0]]
+
+    def own(self, state: Inexact[Array, " unknowns"]) -> Inexact[Array, " own"]:
+        """The bulk's own unknowns."""
+        return state[self.products.shape[0] :]
 
     def rule(self, state: Inexact[Array, " unknowns"]) -> Inexact[Array, " nodes"]:
         """Weights of the averages over the latent of what is divided by 1 + V."""
@@ -82,7 +92,7 @@ class ResolventEquations(AbstractFamily):
 
     def responses(self, state: Inexact[Array, " unknowns"]) -> Responses:
         """The state as matrix and vector over groups."""
-        return unpack(state, self.groups)
+        return unpack(self.visible(state), self.groups)
 
     @property
     def groups(self) -> int:
@@ -102,15 +112,19 @@ class ResolventEquations(AbstractFamily):
 
     def start(self, z):
         noise = self.bulk.fractions / (self.power() - z)
-        return pack(Responses(jnp.diag(self.bulk.mean_square_rows() * noise), noise))
+        responses = pack(Responses(jnp.diag(self.bulk.mean_square_rows() * noise), noise))
+        return jnp.concatenate([responses, self.bulk.own_start()])
 
     def residual(self, state, z):
-        return pack(self.bulk.responses(self.loads(state, z), self.responses(state).noise)) - state
+        loads, noise = self.loads(state, z), self.responses(state).noise
+        responses, own = self.bulk.continued(loads, noise, self.own(state))
+        return jnp.concatenate([pack(responses), own]) - state
 
     def scale(self, state):
         responses = self.responses(state)
         diagonal = jnp.sqrt(jnp.abs(jnp.diagonal(responses.slope)))
-        return pack(Responses(diagonal[:, None] * diagonal[None, :], jnp.abs(responses.noise)))
+        sizes = pack(Responses(diagonal[:, None] * diagonal[None, :], jnp.abs(responses.noise)))
+        return jnp.concatenate([sizes, jnp.ones(self.own(state).shape)])
 
     def positive(self, state):
         responses = self.responses(state)
@@ -151,7 +165,9 @@ class TabulatedFeatures(AbstractTabulated):
     def trace(self, z):
         found = follow(self.system, z)
         state = jax.lax.stop_gradient(found.state)
-        margin = jnp.min(jnp.append(self.system.denominator(state), 1 + state @ self.far).real)
+        margin = jnp.min(
+            jnp.append(self.system.denominator(state), 1 + self.system.visible(state) @ self.far).real
+        )
         resolved = (found.status != Status.CONVERGED) | self.system.resolved(state)
         status = jnp.where(resolved, found.status, Status.UNRESOLVED)
         return Trace(self.system.responses(found.state).noise, status, found.residual, margin)
@@ -164,7 +180,7 @@ class TabulatedFeatures(AbstractTabulated):
             # Outside the bulk the state is real, up to the roundoff of complex arithmetic.
             state = follow(self.system, place.astype(complex)).state.real
             loads, responses = self.system.loads(state, place), self.system.responses(state)
-            gram = self.system.bulk.directions(loads, responses)
+            gram = self.system.bulk.continued_directions(loads, responses, self.system.own(state))
             pull = self.system.samples_per_feature * self.system.rule(state)
             return inverse_resolvent(gram, self.functions, pull, basis)
 

@@ -13,14 +13,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from limitlaw.numerics.small_matrices import inverse
-from limitlaw.spectra.batch_matrix import Contour
+from limitlaw.spectra.batch_matrix import BatchMatrix, Contour
 from limitlaw.theory.bulks import (
     AbstractDecoupledBulk,
     DirectionGram,
     Forces,
     Loads,
+    Responses,
     macroscopic_pull,
 )
+from limitlaw.theory.stepped_resolvent import MatrixFunctions, forms, matrix_functions, traces
 from limitlaw.theory.stepped_rows import SteppedRowLaw
 
 Vector = Complex[Array, "nodes 3 groups"]
@@ -40,13 +42,15 @@ class SteppedBulk(AbstractDecoupledBulk):
     Attributes:
         fractions: share of the neurons in each group.
         law: second moments of the rows.
-        contour: functional calculus of the batch matrix.
+        batch: matrix of the batch.
+        contour: its functional calculus.
         width_per_dim: p/d.
         inverse_width: 1/p for the leading finite-width term, 0 in the limit.
     """
 
     fractions: Float[Array, " groups"]
     law: SteppedRowLaw
+    batch: BatchMatrix
     contour: Contour
     width_per_dim: Float[Array, ""]
     inverse_width: Float[Array, ""]
@@ -60,6 +64,55 @@ class SteppedBulk(AbstractDecoupledBulk):
 
     def slope_response(self, loads, response):
         return self._trace(self._resolved(loads, response).covariance) / self.width_per_dim
+
+    def own_start(self):
+        return jnp.eye(self.fractions.shape[0]).ravel()
+
+    def continued(self, loads, previous, own):
+        at = self._functions(loads, previous, own)
+        following, trace, weighted = traces(at, self.batch)
+        both = trace + self.law.widening[:, None] * weighted
+        curvature = jnp.diagonal(both @ loads.slope)
+        responses = Responses(previous[:, None] * both, self.fractions / (loads.noise + curvature))
+        return responses, following.ravel()
+
+    def _functions(self, loads: Loads, response, own) -> MatrixFunctions:
+        free, groups = self.width_per_dim * response, self.fractions.shape[0]
+        trace = own.reshape(groups, groups)
+        return matrix_functions(self.batch, loads.slope, free, self.law.widening, trace)
+
+    def continued_directions(self, loads, responses, own):
+        at, groups = self._functions(loads, responses.noise, own), self.fractions.shape[0]
+        gram = self._matrix_gram(at, loads, self.width_per_dim * responses.noise)
+        gram = gram + self._own_gram(responses.noise)
+        stiffness = jnp.diag(self.inverse_width / responses.noise)
+        return DirectionGram(stiffness, jnp.zeros((groups, 3 * groups)), (gram + gram.T) / 2)
+
+    def _matrix_gram(self, at: MatrixFunctions, loads: Loads, free) -> Float[Array, "sources sources"]:
+        """a' X b for the sources, from forms of A and M A and of C_k^-1."""
+        found, law = forms(at, self.batch), self.law
+        scaled = free[:, None]
+        covariance = scaled * (found.plain + law.widening[:, None] * found.weighted)
+        vectors = [jnp.broadcast_to(law.spike, law.norm_overlap.shape), law.norm_overlap]
+        vectors.append(jnp.broadcast_to(law.teacher, law.norm_overlap.shape))
+        # C_k^-1 X~_kl = chi_k A_kl, and A C^-1 = C^-1 - L1 X~ C^-1.
+        left = scaled * found.plain
+        rows = jnp.einsum("abk,kl->abkl", self._inverse_rows(), jnp.eye(free.shape[0]))
+        both = scaled * (rows - loads.slope @ jnp.swapaxes(left, -1, -2))
+        kinds = [[covariance, jnp.swapaxes(left, -1, -2), covariance], [left, both, left]]
+        kinds.append(kinds[0])
+        blocks = [
+            [jnp.einsum("ka,abkl,lb->kl", u, kinds[i][j], w) for j, w in enumerate(vectors)]
+            for i, u in enumerate(vectors)
+        ]
+        plain = jnp.block(blocks)
+        seen, along = blocks[0][0], jnp.concatenate(blocks[0], axis=1)
+        return plain + along.T @ loads.slope @ inverse(jnp.eye(seen.shape[0]) - seen @ loads.slope) @ along
+
+    def _inverse_rows(self) -> Float[Array, "3 3 groups"]:
+        """Forms of C_k^-1."""
+        values = 1 / self._rows()
+        return jnp.einsum("jk,jab->abk", values, self.contour.forms).real
 
     def _rows(self) -> Complex[Array, "nodes groups"]:
         return 1 + self.law.widening * self.contour.location[:, None]
