@@ -1,7 +1,7 @@
 """Spectra of the features' Gram matrix, for arXiv 2402.04980 (Figure 8) and arXiv 2410.18938.
 
-Parameters are ours: the papers' text gives none. Drawn matrices are those of the spiked random features that
-the step is mapped to, so that both sides are the same statement.
+Parameters are ours: the papers' text gives none. Laws are those of the network itself, drawn matrices those of
+true networks after their step.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from limitlaw.vocabulary.targets import SingleIndex
 
 Table = tuple[list[str], list[list[str]]]
 
-_NETWORK = GiantStep(Tanh(), SingleIndex(Sin()), 3.0, 2.0, 2.0, 1.0, 0.1)
+_NETWORK = GiantStep(Tanh(), SingleIndex(Sin()), 3.0, 2.0, 2.0, 1.0, 0.1, bulk="exact")
 _REPLICAS = 5
 
 VOCABULARIES = {
@@ -73,9 +73,7 @@ def draw_tails(scale: Scale, path: Path) -> Table:
 
 
 def _panel(axes: Axes, network: GiantStep, scale: Scale, path: Path, title: str) -> list[str]:
-    model = network.spiked()
-    law = spectrum(model, dim=scale.dim)
-    drawn = _drawn(model, scale, path)
+    law, drawn = spectrum(network, dim=scale.dim), _drawn(network, scale, path)
     draw_spectrum(law, drawn, axes=axes)
     axes.set_title(f"{title} (d = {scale.dim}, {_REPLICAS} draws)", fontsize=10)
     return _row(title, law, drawn["eigenvalues"])
@@ -84,7 +82,7 @@ def _panel(axes: Axes, network: GiantStep, scale: Scale, path: Path, title: str)
 def _tail(
     axes: Axes, label: str, letters: tuple[float, ...], colour: str, scale: Scale, path: Path
 ) -> list[str]:
-    model = dataclasses.replace(_NETWORK, readout=letters).spiked()
+    model = dataclasses.replace(_NETWORK, readout=letters)
     law, drawn = spectrum(model), _drawn(model, scale, path)
     low, high = law.edges[0, 0], law.edges[-1, 1]
     points = np.linspace(low, high, 300)[1:-1]
