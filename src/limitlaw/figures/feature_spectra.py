@@ -1,7 +1,7 @@
 """Spectra of the features' Gram matrix, for arXiv 2402.04980 (Figure 8) and arXiv 2410.18938.
 
-Parameters are ours: the papers' text gives none. Laws are those of the network itself, drawn matrices those of
-true networks after their step.
+Parameters are ours: the papers' text gives none. Laws are those of the network itself, drawn matrices those
+of true networks after their step.
 """
 
 import dataclasses
