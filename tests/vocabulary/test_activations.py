@@ -113,7 +113,10 @@ def test_hermite_polynomials_are_orthonormal(float64, degree):
             lambda: A.Activation(A.Tanh),
             r"must be a function, or an instance such as Tanh\(\), got the class Tanh",
         ),
-        (lambda: ll.targets.as_target(A.Sin), "got the class Sin"),
+        (
+            lambda: ll.models.SpikedRandomFeatures(A.Tanh(), A.Sin, 1.0, 1.0, 0.1, 1.0, 0.5),
+            r"target must be an instance such as Sin\(\), got the class itself",
+        ),
         (lambda: A.Sum((A.Tanh(),), (1.0, 2.0)), "Sum.weights must be one finite weight for each of the 1"),
         (lambda: A.Sum(()), "Sum.activations must be at least one"),
         (lambda: A.Activation(3.0), "Activation.fn must be a function"),
