@@ -159,3 +159,21 @@ def test_gradients_are_differences(field, float64):
     moved = [dataclasses.replace(NETWORK, **{field: start + m * step}) for m in (-2, -1, 1, 2)]
     far_left, left, right, far_right = solve_batch(moved)["test_error"]
     assert slope == pytest.approx((8 * (right - left) - (far_right - far_left)) / (12 * step), rel=1e-6)
+
+
+def test_refusals():
+    with pytest.raises(ll.errors.InvalidInput, match='bulk must be "isotropic" or "exact"'):
+        dataclasses.replace(NETWORK, bulk="other")
+    with pytest.raises(ll.errors.InvalidInput, match='rows must be "spherical" or "gaussian"'):
+        dataclasses.replace(NETWORK, rows="orthogonal")
+    infinite = dataclasses.replace(NETWORK, rows="gaussian", step_samples_per_dim=np.inf)
+    with pytest.raises(ll.errors.InvalidInput, match='rows must be "spherical" to draw networks'):
+        ll.simulate(infinite, dim=20)
+    with pytest.raises(ll.errors.InvalidInput, match="odd"):
+        dataclasses.replace(NETWORK, activation=A.ReLU())
+
+
+def test_the_two_bulks_say_what_they_are():
+    assert ll.solve(NETWORK).standing == "replica"
+    assert ll.solve(isotropic(NETWORK)).standing == "heuristic"
+    assert (NETWORK.accuracy, isotropic(NETWORK).accuracy) == (0.0, 0.15)

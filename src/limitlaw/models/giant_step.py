@@ -246,6 +246,11 @@ class GiantStep(AbstractSpikedEquivalent):
         shares = np.ones(1) if isinstance(self.readout, AbstractReadoutLaw) else self._fractions
         groups = split_features(features, np.asarray(shares))
         step = float(self.step_samples_per_dim)
+        if np.isinf(step) and self.rows == "gaussian":
+            allowed = (
+                '"spherical" to draw networks after an infinite batch (its gradient is that of unit rows)'
+            )
+            raise InvalidInput(owner, "rows", allowed, repr(self.rows))
         ratio, stored = float(self.samples_per_dim), self.stores_design
         return draw_sizes(owner, dim, groups, ratio, test_samples, step, stored)
 
