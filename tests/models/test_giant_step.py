@@ -145,7 +145,7 @@ def test_contract():
         ({"readout": "ab"}, "readout must be a number, got 'ab'"),
         ({"readout": [1.0, 1j]}, "readout must be a number"),
         ({"readout": (1.0, 2.0), "readout_fraction": (0.5, 0.6)}, "sums to one"),
-        ({"bulk": "exact"}, "bulk must be"),
+        ({"bulk": "Exact"}, "bulk must be"),
     ],
 )
 def test_mistakes_are_sentences(changes, sentence):
