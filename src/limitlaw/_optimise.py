@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
 from limitlaw.core.points import real_points
 from limitlaw.core.precision import double_precision
@@ -103,7 +104,7 @@ def optimise(
 
 
 def _require_steps(steps: Any) -> None:
-    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 1:
+    if not is_count(steps, 1):
         raise InvalidInput("optimise", "steps", "an integer of 1 or more", repr(steps))
 
 

@@ -8,17 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput, NotConverged
 from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import replica_key
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Measurements
-from limitlaw.core.status import Status
-from limitlaw.models._readout_features import AbstractReadoutFeatures
 from limitlaw.models.base import AbstractSimulable, AbstractSpectral
 from limitlaw.simulation.convex import ACCEPTED
 from limitlaw.simulation.spectrum import eigenvalues_and_overlaps
-from limitlaw.vocabulary.penalties import AbstractPenalty
 
 Cell = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
@@ -88,18 +86,8 @@ def _require_certified(model: AbstractSimulable, certificates: np.ndarray) -> No
     raise NotConverged(
         f"{type(model).__name__}: training is not certified in {len(failed)} of {len(certificates)} replicas "
         f"(number {shown}; certificate up to {np.max(certificates):.1e}, {ACCEPTED:.0e} is accepted): "
-        f"{uncertified(model)}; throw=False keeps them as NaN"
+        f"{model.uncertified()}; throw=False keeps them as NaN"
     )
-
-
-def uncertified(model: AbstractSimulable) -> str:
-    """Why training may have no certified minimum, and what to try."""
-    if isinstance(model, AbstractReadoutFeatures):
-        controls = model.controls()
-        without = not isinstance(controls.penalty, AbstractPenalty) and controls.penalty == 0
-        if without and controls.loss.takes_labels:
-            return Status.SEPARABLE.sentence
-    return "the minimum was not reached within the allowed steps; try a larger penalty"
 
 
 def _each(function: Callable[..., Any], arguments: list[tuple], executor: Executor | None) -> list[Any]:
@@ -158,5 +146,5 @@ def require_counts(replicas: Any, seed: Any, test_samples: Any) -> None:
     ):
         if field == "test_samples" and value is None:
             continue
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        if not is_count(value, least):
             raise InvalidInput("simulate", field, f"an integer of {least} or more", repr(value))

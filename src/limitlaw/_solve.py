@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
 from limitlaw.core.precision import any_traced, double_precision, eagerly
 from limitlaw.core.records import Solution
@@ -220,7 +221,5 @@ def _require_solvable(model: Any) -> None:
 
 
 def _require_dim(dim: Any) -> None:
-    if dim is None:
-        return
-    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool) or dim < 1:
+    if dim is not None and not is_count(dim, 1):
         raise InvalidInput("solve", "dim", "a positive integer or None", repr(dim), "the input dimension d")

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.models.base import AbstractSpectral
@@ -31,7 +32,7 @@ def spectrum(
     """
     if not isinstance(model, AbstractSpectral):
         raise InvalidInput("spectrum", "model", "a model with a spectral law", repr(type(model).__name__))
-    if dim is not None and (not isinstance(dim, (int, np.integer)) or isinstance(dim, bool) or dim < 1):
+    if dim is not None and not is_count(dim, 1):
         raise InvalidInput(
             "spectrum", "dim", "a positive integer or None", repr(dim), "the input dimension d"
         )

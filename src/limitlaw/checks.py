@@ -180,8 +180,7 @@ def _extrapolated(small: Measurements, large: Measurements, name: str) -> tuple[
 
 def _names(model: Any, theory: Any, measured: Measurements) -> CheckEntry:
     known = measured.observables | measured.order_parameters
-    undefined = getattr(model, "unmeasured", ())
-    names = [*theory.observables, *(name for name in theory.order_parameters if name not in undefined)]
+    names = [*theory.observables, *(name for name in theory.order_parameters if name not in model.unmeasured)]
     missing = [name for name in names if name not in known]
     return CheckEntry(
         "the experiment measures what the theory names", not missing, ", ".join(missing) or "all"

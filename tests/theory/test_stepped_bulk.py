@@ -11,7 +11,7 @@ import limitlaw as ll
 from limitlaw._solve import solve_batch
 from limitlaw.core.precision import double_precision
 from limitlaw.theory.bulks import Loads, Responses
-from limitlaw.theory.stepped_rows import slope_moments
+from limitlaw.theory.one_step import slope_moments
 
 A, T = ll.activations, ll.targets
 SLOW = pytest.mark.slow

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import real_points
 from limitlaw.core.precision import is_traced
@@ -105,7 +106,7 @@ def require_projections(owner: str, kappa: Any, spikes: int) -> np.ndarray:
 
 def require_dim(owner: str, dim: Any) -> int:
     """A finite size to draw at."""
-    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool) or dim < 1:
+    if not is_count(dim, 1):
         raise InvalidInput(
             "simulate", "dim", "a positive integer", repr(dim), f"the input dimension d of {owner}"
         )

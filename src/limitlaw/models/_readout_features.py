@@ -18,6 +18,7 @@ from limitlaw.core.keys import named
 from limitlaw.core.points import real_points
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Solution
+from limitlaw.core.status import Status
 from limitlaw.models._fields import require_projections
 from limitlaw.models._readout_problem import (
     Controls,
@@ -41,6 +42,7 @@ from limitlaw.theory.bulks import AbstractBulk
 from limitlaw.theory.feature_spectrum import FeatureResolvent
 from limitlaw.theory.latent import Latent, latent_rule
 from limitlaw.theory.readout import conditional_error, mean_predictor
+from limitlaw.vocabulary.biases import trained
 from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty
 
@@ -54,9 +56,10 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
     norms fluctuate, and `shift` () where the bias is trained.
     """
 
-    @abc.abstractmethod
-    def controls(self) -> Controls:
-        """Ratios, penalty and loss, as given."""
+    def controls(self: Any) -> Controls:
+        """Ratios, penalty, loss and trained bias, as given: fields that every such model has."""
+        bias = trained(getattr(self, "shift", None))
+        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss, bias)
 
     @abc.abstractmethod
     def problem(self) -> ReadoutProblem:
@@ -141,6 +144,13 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         """Whether training needs the whole design: all but ridge regression do."""
         risk = self.controls()
         return not is_linear(risk.loss, risk.penalty)
+
+    def uncertified(self) -> str:
+        risk = self.controls()
+        without = not isinstance(risk.penalty, AbstractPenalty) and risk.penalty == 0
+        if without and risk.loss.takes_labels:
+            return Status.SEPARABLE.sentence
+        return super().uncertified()
 
     def learner(self) -> RidgeLearner | ConvexLearner | BiasedLearner:
         risk = self.controls()

@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 
 from limitlaw.spectra.batch_matrix import BatchMatrix
 from limitlaw.theory.labelled_inputs import labelled_inputs
+from limitlaw.theory.one_step import slope_moments
 from limitlaw.theory.stepped_bulk import SteppedBulk
-from limitlaw.theory.stepped_rows import SteppedRowLaw, slope_moments, stepped_row_law
+from limitlaw.theory.stepped_rows import SteppedRowLaw, stepped_row_law
 from limitlaw.vocabulary.activations import AbstractActivation
 from limitlaw.vocabulary.targets import AbstractTarget
 
@@ -30,11 +31,8 @@ class Step(NamedTuple):
         inverse = jnp.where(taken, 1 / jnp.where(taken, self.samples_per_dim, 1.0), 0.0)
         return BatchMatrix(labelled_inputs(self.target), inverse)
 
-    def rows(self) -> SteppedRowLaw:
+    def rows(self, batch: BatchMatrix) -> SteppedRowLaw:
         """Second moments of the rows and of their norms."""
-        return self._rows_after(self.batch())
-
-    def _rows_after(self, batch: BatchMatrix) -> SteppedRowLaw:
         taken = self.samples_per_dim > 0
         rate = jnp.where(taken, self.size, 0.0) * self.letters
         law = stepped_row_law(slope_moments(self.activation), batch, rate, self.gaussian_start)
@@ -43,13 +41,12 @@ class Step(NamedTuple):
             law,
             spike=jnp.where(taken, law.spike, 0.0),
             teacher=jnp.where(taken, law.teacher, jnp.array([1.0, 0.0, 0.0])),
-            alignment=jnp.where(taken, law.alignment, 0.0),
         )
 
     def bulk(self, fractions: Any, width_per_dim: Any, dim: Any) -> SteppedBulk:
         """The bulk; `dim` asks for the leading finite-width term."""
         batch, width = self.batch(), jnp.asarray(width_per_dim)
-        law = self._rows_after(batch)
+        law = self.rows(batch)
         # Between -1/kappa, where the rows' covariance vanishes, and the spectrum.
         widest = jnp.maximum(jnp.max(law.widening), 1 / batch.bound())
         inverse_width = jnp.asarray(0.0) if dim is None else 1.0 / (width * dim)

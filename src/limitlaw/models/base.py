@@ -94,6 +94,15 @@ class AbstractSpectral(AbstractModel):
 class AbstractSimulable(AbstractModel):
     """A model that can be drawn at finite size and measured under the theory's names."""
 
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Order parameters of the theory that have no finite-size counterpart; none by default."""
+        return ()
+
+    def uncertified(self) -> str:
+        """Why training may have no certified minimum, and what to try."""
+        return "the minimum was not reached within the allowed steps; try a larger penalty"
+
     @abc.abstractmethod
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         """The only place where ratios become integers; None is the model's own dimension, if it has one."""

@@ -13,7 +13,7 @@ from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import require_finite, require_loss_fits, require_penalty, require_positive
 from limitlaw.models._groups import activation_field, activations_of, group_count
 from limitlaw.models._readout_features import AbstractReadoutFeatures
-from limitlaw.models._readout_problem import Controls, ReadoutProblem
+from limitlaw.models._readout_problem import ReadoutProblem
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes, draw_sizes
@@ -170,9 +170,6 @@ class FrozenFeatures(AbstractReadoutFeatures):
     @property
     def spike_count(self) -> int:
         return 1 if self.spike is None or self.spike.ndim == 1 else self.spike.shape[1]
-
-    def controls(self) -> Controls:
-        return Controls(self.samples_per_dim, self.width_per_dim, self.penalty, self.loss)
 
     def problem(self) -> ReadoutProblem:
         bulk, members, spikes = self._bulk_matrix(), self.members(), self.spikes()

@@ -24,7 +24,7 @@ from limitlaw.models._fields import (
     require_shift,
 )
 from limitlaw.models._groups import fractions_of
-from limitlaw.models._readout_problem import Controls, ReadoutProblem
+from limitlaw.models._readout_problem import ReadoutProblem
 from limitlaw.models._stepped_layer import Step
 from limitlaw.models.base import Plan
 from limitlaw.models.spiked_random_features import (
@@ -41,7 +41,7 @@ from limitlaw.simulation.spectrum import DrawnGram
 from limitlaw.theory.bulks import AbstractDecoupledBulk
 from limitlaw.theory.one_step import SteppedRows, step_scalars, stepped_rows
 from limitlaw.vocabulary.activations import AbstractActivation, Erf, Linear, Sin, Tanh, as_activation
-from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
+from limitlaw.vocabulary.biases import Trained, bias_field, given
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.readouts import AbstractReadoutLaw, letters_of, readout_field
@@ -229,11 +229,6 @@ class GiantStep(AbstractSpikedEquivalent):
             return 0.0  # nothing is mapped
         error = next(error for least, error in _BATCH_ERRORS if batch >= least)
         return max(error, _LARGE_STEP_ERROR) if step > _LARGE_STEP else error
-
-    def controls(self) -> Controls:
-        return Controls(
-            self.samples_per_dim, self.width_per_dim, self.penalty, self.loss, trained(self.shift)
-        )
 
     def limit(self, plan: Plan, dim: Any) -> Solution:
         solution, rows = super().limit(plan, dim), self._rows()

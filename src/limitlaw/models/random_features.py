@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.models._groups import activation_field
-from limitlaw.models._readout_problem import Controls, is_linear
+from limitlaw.models._groups import activation_field, group_count
+from limitlaw.models._readout_problem import is_linear
 from limitlaw.models.spiked_random_features import RATIOS, AbstractSpikedEquivalent, SpikedRandomFeatures
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
@@ -97,7 +97,11 @@ class RandomFeatures(AbstractSpikedEquivalent):
         unshifted = isinstance(self.shift, np.ndarray) and not np.any(self.shift)
         isotropic = self.rows == "spherical" and self.covariance is None
         linear = is_linear(self.loss, self.penalty) and not isinstance(self.target, AbstractLabelTarget)
-        return unshifted and isotropic and linear and self._positive_ridge() and self.spiked().groups == 1
+        return unshifted and isotropic and linear and self._positive_ridge() and self._one_group()
+
+    def _one_group(self) -> bool:
+        fields = {name: getattr(self, name) for name in ("bulk_variance", "fraction", "shift")}
+        return group_count(type(self).__name__, self.activation, fields) == 1
 
     def _positive_ridge(self) -> bool:
         """A traced penalty is solved as a positive one."""
@@ -120,9 +124,6 @@ class RandomFeatures(AbstractSpikedEquivalent):
             loss=self.loss,
             covariance=self.covariance,
         )
-
-    def controls(self) -> Controls:
-        return self.spiked().controls()
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         return self.spiked().sizes(dim, test_samples)

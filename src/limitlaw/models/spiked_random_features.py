@@ -22,7 +22,7 @@ from limitlaw.models._fields import (
 )
 from limitlaw.models._groups import activation_field, activations_of, fractions_of, group_count, per_group
 from limitlaw.models._readout_features import AbstractReadoutFeatures
-from limitlaw.models._readout_problem import Controls, ReadoutProblem
+from limitlaw.models._readout_problem import ReadoutProblem
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.rows import ROWS, RowLaw, draw_spiked_features
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
@@ -187,11 +187,6 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
     @property
     def spike_count(self) -> int:
         return self.strength.shape[1] if self.strength.ndim == 2 else 1
-
-    def controls(self) -> Controls:
-        return Controls(
-            self.samples_per_dim, self.width_per_dim, self.penalty, self.loss, trained(self.shift)
-        )
 
     def problem(self) -> ReadoutProblem:
         groups = self.groups

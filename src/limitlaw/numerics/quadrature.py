@@ -27,6 +27,12 @@ def gaussian_trapezoid(count: int, reach: float = REACH) -> tuple[np.ndarray, np
     return nodes, weights
 
 
+def gaussian_rule(kinks: tuple[float, ...], count: int) -> tuple[Array, Array]:
+    """Rule for N(0, 1): the trapezoid of `count` nodes for a smooth function, panels for one with kinks."""
+    nodes, weights = split_gaussian(jnp.asarray(kinks)) if kinks else gaussian_trapezoid(count)
+    return jnp.asarray(nodes), jnp.asarray(weights)
+
+
 @functools.cache
 def gauss_hermite(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Rule exact for polynomials of degree 2 count - 1 under N(0, 1)."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from limitlaw.numerics.quadrature import gaussian_trapezoid, split_gaussian
+from limitlaw.numerics.quadrature import gaussian_rule
 from limitlaw.vocabulary.activation import AbstractActivation, Slope
 from limitlaw.vocabulary.targets import AbstractTarget
 
@@ -46,7 +46,7 @@ def _network_part(start, letters, activation: AbstractActivation) -> Float[Array
     different = 1 - jnp.eye(count)
     along, own = _coefficients(activation, activation.kinks, activation, pairs * different)
     weights = different * letters[None, :]
-    nodes, rule = _rule(activation.kinks)
+    nodes, rule = gaussian_rule(activation.kinks, _NODES)
     self_pull = jnp.sum(rule * activation(nodes) * activation.derivative(nodes) * nodes)
     others = (along * weights) @ start + jnp.sum(own * weights, axis=1)[:, None] * start
     return (others + self_pull * letters[:, None] * start) / count
@@ -66,7 +66,7 @@ def _coefficients(
 
 
 def _at_overlaps(function, kinks, activation: AbstractActivation, overlap: Float[Array, " points"]):
-    nodes, rule = _rule(kinks)
+    nodes, rule = gaussian_rule(kinks, _NODES)
     rest = jnp.sqrt(1 - overlap[:, None] ** 2)
     # b . x = t z + sqrt(1 - t^2) u: average over u in closed form or by the activation's own quadrature.
     slope = Slope(activation).moments(overlap[:, None] * nodes, rest)
@@ -75,13 +75,6 @@ def _at_overlaps(function, kinks, activation: AbstractActivation, overlap: Float
     on_second = jnp.sum(weighted * (overlap[:, None] * nodes * slope.mean + rest * slope.first), axis=1)
     left = 1 - overlap**2
     return (on_first - overlap * on_second) / left, (on_second - overlap * on_first) / left
-
-
-def _rule(kinks: tuple[float, ...]) -> tuple[Array, Array]:
-    if kinks:
-        return split_gaussian(jnp.asarray(kinks))
-    nodes, weights = gaussian_trapezoid(_NODES)
-    return jnp.asarray(nodes), jnp.asarray(weights)
 
 
 def _clenshaw(series: Float[Array, " terms"], points: Array) -> Array:

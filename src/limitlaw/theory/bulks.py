@@ -164,6 +164,22 @@ class AbstractDecoupledBulk(AbstractBulk):
         return Moments(self.bulk_norm(*given), squares)
 
 
+def uncoupled_gram(
+    gram: Float[Array, "directions directions"],
+    response: Float[Array, " groups"],
+    inverse_width: Float[Array, ""],
+) -> DirectionGram:
+    """The Gram of random rows: no microscopic direction overlaps with the group indicators.
+
+    Args:
+        gram: of sources and teacher directions.
+        response: V2.
+        inverse_width: 1/p, zero in the limit.
+    """
+    lever = jnp.zeros((response.shape[0], gram.shape[0]))
+    return DirectionGram(jnp.diag(inverse_width / response), lever, gram)
+
+
 def macroscopic_pull(
     forces: Forces, responses: Responses, inverse_width: Float[Array, ""]
 ) -> Float[Array, " groups"]:

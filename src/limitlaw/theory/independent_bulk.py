@@ -12,11 +12,11 @@ from jaxtyping import Array, Float, Inexact
 from limitlaw.numerics.small_matrices import inverse
 from limitlaw.theory.bulks import (
     AbstractDecoupledBulk,
-    DirectionGram,
     Forces,
     Loads,
     Responses,
     macroscopic_pull,
+    uncoupled_gram,
 )
 
 
@@ -94,7 +94,7 @@ class IndependentBulk(AbstractDecoupledBulk):
         groups, total = self.fractions.shape[0], sources.shape[0] + self.fractions.shape[0]
         gram = jnp.zeros((total, total)).at[: total - groups, : total - groups].set(jnp.diag(sources))
         gram = gram.at[total - groups :, total - groups :].set(self._teacher_gram(loads, responses))
-        return DirectionGram(jnp.diag(self.inverse_width / responses.noise), jnp.zeros((groups, total)), gram)
+        return uncoupled_gram(gram, responses.noise, self.inverse_width)
 
     @property
     def _square(self) -> Float[Array, ""]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from limitlaw.numerics.small_matrices import inverse
-from limitlaw.theory.bulks import AbstractDecoupledBulk, DirectionGram, macroscopic_pull
+from limitlaw.theory.bulks import AbstractDecoupledBulk, macroscopic_pull, uncoupled_gram
 
 
 class OrthogonalBulk(AbstractDecoupledBulk):
@@ -55,8 +55,7 @@ class OrthogonalBulk(AbstractDecoupledBulk):
         sources = groups * self.spikes
         gram = jnp.zeros((sources + groups, sources + groups)).at[:sources, :sources].set(along)
         gram = gram.at[sources:, sources:].set(jnp.diag(self._free(responses)))
-        stiffness = jnp.diag(self.inverse_width / responses.noise)
-        return DirectionGram(stiffness, jnp.zeros((groups, sources + groups)), gram)
+        return uncoupled_gram(gram, responses.noise, self.inverse_width)
 
     def _spike_forces(self, forces) -> Float[Array, "groups spikes"]:
         groups = self.fractions.shape[0]

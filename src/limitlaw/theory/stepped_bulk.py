@@ -9,6 +9,7 @@ functions in front of w*, V_y, V_{y^3}. Products are without complex conjugation
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
@@ -21,6 +22,7 @@ from limitlaw.theory.bulks import (
     Loads,
     Responses,
     macroscopic_pull,
+    uncoupled_gram,
 )
 from limitlaw.theory.stepped_resolvent import MatrixFunctions, forms, matrix_functions, traces
 from limitlaw.theory.stepped_rows import SteppedRowLaw
@@ -82,11 +84,10 @@ class SteppedBulk(AbstractDecoupledBulk):
         return matrix_functions(self.batch, loads.slope, free, self.law.widening, trace)
 
     def continued_directions(self, loads, responses, own):
-        at, groups = self._functions(loads, responses.noise, own), self.fractions.shape[0]
-        gram = self._matrix_gram(at, loads, self.width_per_dim * responses.noise)
-        gram = gram + self._own_gram(responses.noise)
-        stiffness = jnp.diag(self.inverse_width / responses.noise)
-        return DirectionGram(stiffness, jnp.zeros((groups, 3 * groups)), (gram + gram.T) / 2)
+        at = self._functions(loads, responses.noise, own)
+        return self._completed(
+            self._matrix_gram(at, loads, self.width_per_dim * responses.noise), responses.noise
+        )
 
     def _matrix_gram(self, at: MatrixFunctions, loads: Loads, free) -> Float[Array, "sources sources"]:
         """a' X b for the sources, from forms of A and M A and of C_k^-1."""
@@ -107,7 +108,7 @@ class SteppedBulk(AbstractDecoupledBulk):
         ]
         plain = jnp.block(blocks)
         seen, along = blocks[0][0], jnp.concatenate(blocks[0], axis=1)
-        return plain + along.T @ loads.slope @ inverse(jnp.eye(seen.shape[0]) - seen @ loads.slope) @ along
+        return plain + along.T @ _pushed_back(loads, seen) @ along
 
     def _inverse_rows(self) -> Float[Array, "3 3 groups"]:
         """Forms of C_k^-1."""
@@ -121,7 +122,7 @@ class SteppedBulk(AbstractDecoupledBulk):
         rows = self._rows()
         free = self.width_per_dim * response * rows
         matrix = jnp.eye(self.fractions.shape[0]) + loads.slope * free[:, None, :]
-        lifted = jnp.vectorize(inverse, signature="(n,n)->(n,n)")(matrix)
+        lifted = jax.vmap(inverse)(matrix)
         return _Resolved(rows, lifted, free[:, :, None] * lifted)
 
     def _trace(self, values) -> Float[Array, "..."]:
@@ -138,14 +139,19 @@ class SteppedBulk(AbstractDecoupledBulk):
         """Spike, norm and teacher directions of each group, in this order."""
         groups = jnp.eye(self.fractions.shape[0])
         spike, teacher = self._constant(self.law.spike), self._constant(self.law.teacher)
-        norms = self.law.norm_overlap[:, None, :] / self._rows().T[:, :, None]
+        norms = self._norm_sources()
         each = [spike[None] + 0 * norms, norms, teacher[None] + 0 * norms]
         return jnp.concatenate([one[..., None] * groups[:, None, None, :] for one in each])
 
+    def _norm_sources(self) -> Complex[Array, "groups nodes 3"]:
+        """C_k^-1 d E[b t]."""
+        return self.law.norm_overlap[:, None, :] / self._rows().T[:, :, None]
+
     def _loose_norms(self) -> Float[Array, " groups"]:
         """d times the variance of the norms that the rows do not explain."""
-        norms = self.law.norm_overlap[:, None, :] / self._rows().T[:, :, None]
-        explained = jnp.einsum("kja,jab,kb->k", norms, self.contour.forms, self.law.norm_overlap).real
+        explained = jnp.einsum(
+            "kja,jab,kb->k", self._norm_sources(), self.contour.forms, self.law.norm_overlap
+        ).real
         return self.law.norm_variance - explained
 
     def _answer(self, vector: Vector, loads: Loads, at: _Resolved) -> tuple[Vector, Vector]:
@@ -155,8 +161,7 @@ class SteppedBulk(AbstractDecoupledBulk):
         weights = jnp.einsum("a,jab,b->j", self.law.spike, self.contour.forms, self.law.spike)
         seen = jnp.einsum("j,jkl->kl", weights, at.covariance).real
         along = jnp.diagonal(self._product(spike, plain))
-        back = loads.slope @ inverse(jnp.eye(seen.shape[0]) - seen @ loads.slope) @ along
-        pushed = vector + spike * back
+        pushed = vector + spike * (_pushed_back(loads, seen) @ along)
         answer = jnp.einsum("jkl,jal->jak", at.covariance, pushed)
         return answer, jnp.einsum("jkl,jal->jak", at.lifted, pushed)
 
@@ -164,10 +169,12 @@ class SteppedBulk(AbstractDecoupledBulk):
         at, sources = self._resolved(loads, responses.noise), self._sources()
         answers = jnp.stack([self._answer(one, loads, at)[0] for one in sources])
         gram = jnp.einsum("ajik,jin,bjnk->ab", sources, self.contour.forms, answers).real
-        gram = gram + self._own_gram(responses.noise)
-        groups = self.fractions.shape[0]
-        stiffness = jnp.diag(self.inverse_width / responses.noise)
-        return DirectionGram(stiffness, jnp.zeros((groups, 3 * groups)), (gram + gram.T) / 2)
+        return self._completed(gram, responses.noise)
+
+    def _completed(self, gram: Float[Array, "sources sources"], response) -> DirectionGram:
+        """The Gram of what the rows share, with what is each row's own; symmetric up to roundoff before."""
+        gram = gram + self._own_gram(response)
+        return uncoupled_gram((gram + gram.T) / 2, response, self.inverse_width)
 
     def _own_gram(self, response: Float[Array, " groups"]) -> Float[Array, "sources sources"]:
         """What each row's own randomness adds: loose norms, and the norm of a Gaussian initial row."""
@@ -209,3 +216,8 @@ class SteppedBulk(AbstractDecoupledBulk):
         along = self._product(spike, answer)[0]
         directed = self._product(answer, answer) - along[:, None] * along[None, :]
         return self._trace(scattered) / self.width_per_dim + directed
+
+
+def _pushed_back(loads: Loads, seen: Float[Array, "groups groups"]) -> Float[Array, "groups groups"]:
+    """P of X = X~ + X~ v P v' X~, the spike direction taken out of the covariance; `seen` is v' X~ v."""
+    return loads.slope @ inverse(jnp.eye(seen.shape[0]) - seen @ loads.slope)

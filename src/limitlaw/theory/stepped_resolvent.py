@@ -10,6 +10,7 @@ F is an unknown next to the responses, so that the continuation from far above k
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
@@ -49,7 +50,7 @@ def matrix_functions(
     shift = inverse(groups + load * free[None, :])
     argument = shift @ (load * (free * widening)[None, :])
     square = batch.dims_per_sample * batch.inputs.label[:, None, None] ** 2
-    kept = jnp.vectorize(inverse, signature="(n,n)->(n,n)")(groups + square * (argument @ trace))
+    kept = jax.vmap(inverse)(groups + square * (argument @ trace))
     return MatrixFunctions(shift, argument, trace, kept, batch.dims_per_sample)
 
 

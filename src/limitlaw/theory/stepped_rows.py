@@ -12,53 +12,19 @@ For group k with rate e_k = step_size v_k, and h ~ N(0, 1), N = sigma'(h) - E si
 M, V_y and V_{y^3} being those of the batch (`spectra.batch_matrix`).
 """
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from limitlaw.numerics.quadrature import gaussian_trapezoid, split_gaussian
 from limitlaw.spectra.batch_matrix import BatchMatrix
-from limitlaw.vocabulary.activations import AbstractActivation
-
-
-class SlopeMoments(NamedTuple):
-    """Of the activation's slope, with N = sigma'(h) - E sigma'(h).
-
-    Attributes:
-        mean: E sigma'(h).
-        second, third, fourth: E N^2, E N^3, E N^4.
-        tilt: E[h^2 N].
-        spread: E[h^2 N^2].
-    """
-
-    mean: Float[Array, ""]
-    second: Float[Array, ""]
-    third: Float[Array, ""]
-    fourth: Float[Array, ""]
-    tilt: Float[Array, ""]
-    spread: Float[Array, ""]
-
-
-def slope_moments(activation: AbstractActivation) -> SlopeMoments:
-    """Averages of the slope over a standard Gaussian, split at the kinks."""
-    kinks = jnp.asarray(activation.kinks)
-    nodes, weights = map(jnp.asarray, split_gaussian(kinks) if activation.kinks else gaussian_trapezoid(161))
-    slope, square = activation.derivative(nodes), nodes**2
-    mean = weights @ slope
-    rest = slope - mean
-    second, third, fourth = (weights @ rest**power for power in (2, 3, 4))
-    return SlopeMoments(mean, second, third, fourth, weights @ (square * rest), weights @ (square * rest**2))
+from limitlaw.theory.one_step import SlopeMoments
 
 
 class SteppedRowLaw(eqx.Module):
     """Second moments of the rows of each group outside the spike, and of their norms.
 
     Attributes:
-        strength: component u_k along the spike v = V_y/|V_y|.
-        spike, teacher: v, and the unit teacher outside it, in the basis w*, V_y, V_{y^3}.
-        alignment: v . w*.
+        spike, teacher: v = V_y/|V_y|, and the unit teacher outside it, in the basis w*, V_y, V_{y^3}.
         widening: kappa_k.
         variance: c_k, the mean squared norm of a row outside the spike.
         norm_overlap: d E[b t] in the basis w*, V_y, V_{y^3}.
@@ -67,10 +33,8 @@ class SteppedRowLaw(eqx.Module):
             and the norm; zero for spherical ones.
     """
 
-    strength: Float[Array, " groups"]
     spike: Float[Array, "3"]
     teacher: Float[Array, "3"]
-    alignment: Float[Array, ""]
     widening: Float[Array, " groups"]
     variance: Float[Array, " groups"]
     norm_overlap: Float[Array, "groups 3"]
@@ -99,10 +63,8 @@ def stepped_row_law(
     start = float(gaussian_start)
     spike = jnp.stack([jnp.zeros(()), 1 / length, jnp.zeros(())])
     return SteppedRowLaw(
-        strength=rate * slope.mean * length,
         spike=spike,
         teacher=_outside(alignment, rest, length),
-        alignment=alignment,
         widening=widening,
         variance=1 + widening * power,
         norm_overlap=jnp.stack([zero, 2 * rate * slope.tilt, cubic], axis=1),

@@ -12,6 +12,7 @@ import numpy as np
 from jax.scipy.special import erf, ndtr
 from jaxtyping import Array, Float
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.numerics.quadrature import gauss_hermite
@@ -179,7 +180,7 @@ class Hermite(AbstractSmooth):
     degree: int = eqx.field(static=True)
 
     def __check_init__(self) -> None:
-        if not isinstance(self.degree, (int, np.integer)) or isinstance(self.degree, bool) or self.degree < 0:
+        if not is_count(self.degree, 0):
             raise InvalidInput("Hermite", "degree", "an integer of 0 or more", repr(self.degree))
 
     def __call__(self, z: Any) -> Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.numerics.quadrature import gauss_hermite, gauss_legendre
@@ -146,8 +147,7 @@ def letters_of_neurons(readout: Any, groups: tuple[int, ...], key: PRNGKeyArray)
 
 
 def _require_letters(owner: str, letters: Any) -> None:
-    whole = isinstance(letters, (int, np.integer)) and not isinstance(letters, bool)
-    if not whole or not 1 <= letters <= MOST_LETTERS:
+    if not is_count(letters, 1) or letters > MOST_LETTERS:
         meaning = "the number of nodes of the Gauss rule over the law"
         raise InvalidInput(owner, "letters", f"an integer from 1 to {MOST_LETTERS}", repr(letters), meaning)
 
