@@ -10,7 +10,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.reference import Standing, weakest
 from limitlaw.models import GiantStep, SpikedRandomFeatures
-from limitlaw.models._bound_search import Axes, Side, evaluate, search, search_axes, stated
+from limitlaw.models._bound_search import Axes, Bounded, Side, evaluate, search, search_axes, stated
 from limitlaw.models._fields import require_projections
 from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent
 from limitlaw.theory.error_bounds import best_linear_error
@@ -25,7 +25,7 @@ class RealisedBound(eqx.Module):
 
     Attributes:
         value: E (y - f)^2, label noise included.
-        model: the spiked random features whose bound it is, with the minimising fields put in.
+        model: whose bound it is, with the minimising fields put in.
         readout: its coefficients on the group functions.
         bias: the minimising uniform bias; None when it was not varied.
         step_size: the minimising step size; None when it was not varied.
@@ -33,7 +33,7 @@ class RealisedBound(eqx.Module):
     """
 
     value: float
-    model: SpikedRandomFeatures
+    model: Bounded
     readout: Readout
     bias: float | None
     step_size: float | None
@@ -103,9 +103,11 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
 
     Of the model only the target, the activations, the spikes and the rows' variances matter, and whether
     the rows' norms fluctuate. Rows that are orthogonal (p <= d) stay above `lower` without reaching it.
+    The rows of a network after its step (`bulk="exact"`) have norms that a readout can weigh beside the
+    spike: a free function more at any finite batch, tied to the spike at an infinite one.
 
     Args:
-        model: SpikedRandomFeatures, RandomFeatures or GiantStep (by its isotropic mapping).
+        model: SpikedRandomFeatures, RandomFeatures or GiantStep.
         over_bias: minimise each bound over one bias for all neurons, in place of the model's `shift`; always
             done where the model trains its bias. It is not convex: up to four root mean square
             pre-activations on each side are scanned, then refined.
@@ -137,9 +139,9 @@ def bounds(model: Any, over_bias: bool = False, over_step: bool = False) -> Erro
 
 def _realised(model: Any, axes: Axes, side: Side) -> RealisedBound:
     chosen, interior = search(model, axes, side) if axes else ({}, True)
-    spiked = stated(model, chosen)
-    value, readout = evaluate(spiked, side)
-    return RealisedBound(value, spiked, readout, chosen.get("bias"), chosen.get("step_size"), interior)
+    best = stated(model, chosen)
+    value, readout = evaluate(best, side)
+    return RealisedBound(value, best, readout, chosen.get("bias"), chosen.get("step_size"), interior)
 
 
 def _require_flags(**flags: Any) -> None:

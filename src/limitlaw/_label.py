@@ -24,6 +24,10 @@ AXES = {
     "strength": ("group",),
     "alignment": (),
     "bulk_variance": ("group",),
+    "row_spike_variance": ("group",),
+    "row_spike_norm": ("group",),
+    "row_teacher_norm": ("group",),
+    "row_norm_variance": ("group",),
     "shift": (),
 }
 """Axes of order parameters, after the axes of the study."""
@@ -47,6 +51,10 @@ MEANINGS = {
     "strength": "component of the group's rows along the spike",
     "alignment": "spike . teacher",
     "bulk_variance": "mean squared norm of the rows outside the spike",
+    "row_spike_variance": "d Var(b . v) over the rows b outside the spike v",
+    "row_spike_norm": "d Cov(b . v, |b|^2) over the rows",
+    "row_teacher_norm": "d Cov(b . w_perp, |b|^2) over the rows",
+    "row_norm_variance": "d Var |b|^2 over the rows",
     "shift": "the bias that was trained with the readout",
 }
 

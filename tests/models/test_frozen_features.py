@@ -11,7 +11,7 @@ from limitlaw.checks import check_model
 from limitlaw.core.precision import double_precision
 
 A, T = ll.activations, ll.targets
-NETWORK = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01)
+NETWORK = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01, bulk="isotropic")
 
 
 def frozen(network, dim, seed, **changes):

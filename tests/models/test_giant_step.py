@@ -9,8 +9,8 @@ import limitlaw as ll
 from limitlaw.checks import check_model
 
 A, T = ll.activations, ll.targets
-SINE = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 3.0, 20.0, 1.0, 1.0, 0.1)
-TANH = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Tanh()), 1.0, 0.5, 1.0, 1.0, 0.01)
+SINE = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 3.0, 20.0, 1.0, 1.0, 0.1, bulk="isotropic")
+TANH = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Tanh()), 1.0, 0.5, 1.0, 1.0, 0.01, bulk="isotropic")
 
 
 def test_first_layer_of_the_papers_example():

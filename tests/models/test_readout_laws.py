@@ -17,7 +17,9 @@ from limitlaw.simulation.rows import spherical_rows
 from limitlaw.theory.one_step import step_scalars, stepped_rows
 
 A, T, R = ll.activations, ll.targets, ll.readouts
-SINE = ll.models.GiantStep(A.Sin(), T.SingleIndex(A.Tanh()), 1.0, 20.0, 2.0, 1.0, 0.05, readout=R.Normal(4))
+SINE = ll.models.GiantStep(
+    A.Sin(), T.SingleIndex(A.Tanh()), 1.0, 20.0, 2.0, 1.0, 0.05, readout=R.Normal(4), bulk="isotropic"
+)
 """A sine student: its mean functions are sines of all strengths, damped."""
 TANH = dataclasses.replace(SINE, activation=A.Tanh(), target=T.SingleIndex(A.Sin()))
 

@@ -115,7 +115,7 @@ def test_an_outlier_of_order_one():
 @pytest.mark.slow
 def test_given_weights_have_their_own_spectrum():
     """One anisotropic matrix: its law is its own, not the isotropic one's."""
-    network = ll.models.GiantStep(A.Tanh(), TARGET, 3.0, 0.5, 2.0, 1.0, 0.01)
+    network = ll.models.GiantStep(A.Tanh(), TARGET, 3.0, 0.5, 2.0, 1.0, 0.01, bulk="isotropic")
     with double_precision():
         instance = network.draw(network.sizes(400), jax.random.key(0))
     model = ll.models.FrozenFeatures(

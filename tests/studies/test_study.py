@@ -9,7 +9,7 @@ import pytest
 import limitlaw as ll
 
 A, T = ll.activations, ll.targets
-NETWORK = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 20.0, 1.0, 1.0, 0.1)
+NETWORK = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 20.0, 1.0, 1.0, 0.1, bulk="isotropic")
 STUDY = ll.Study(NETWORK, over={"samples_per_dim": np.linspace(0.5, 2.5, 5), "penalty": [0.05, 0.5]})
 
 
@@ -19,7 +19,9 @@ def test_a_batch_is_the_loop():
     for i, samples in enumerate(theory.samples_per_dim.values):
         for j, penalty in enumerate(theory.penalty.values):
             alone = ll.solve(
-                ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 20.0, samples, 1.0, penalty)
+                ll.models.GiantStep(
+                    A.Tanh(), T.SingleIndex(A.Sin()), 1.0, 20.0, samples, 1.0, penalty, bulk="isotropic"
+                )
             )
             assert float(theory["test_error"][i, j]) == pytest.approx(float(alone["test_error"]), abs=1e-12)
             overlap = float(theory["spike_overlap"][i, j, 0, 0])

@@ -16,7 +16,7 @@ from limitlaw.theory.one_step import slope_moments
 A, T = ll.activations, ll.targets
 SLOW = pytest.mark.slow
 NETWORK = ll.models.GiantStep(
-    A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01, bulk="exact"
+    A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01
 )  # fmt: skip
 
 
@@ -162,13 +162,14 @@ def test_gradients_are_differences(field, float64):
 
 
 def test_refusals():
-    with pytest.raises(ll.errors.InvalidInput, match='bulk must be "isotropic" or "exact"'):
+    with pytest.raises(ll.errors.InvalidInput, match='bulk must be "exact" or "isotropic"'):
         dataclasses.replace(NETWORK, bulk="other")
     with pytest.raises(ll.errors.InvalidInput, match='rows must be "spherical" or "gaussian"'):
         dataclasses.replace(NETWORK, rows="orthogonal")
-    infinite = dataclasses.replace(NETWORK, rows="gaussian", step_samples_per_dim=np.inf)
-    with pytest.raises(ll.errors.InvalidInput, match='rows must be "spherical" to draw networks'):
-        ll.simulate(infinite, dim=20)
+    with pytest.raises(ll.errors.InvalidInput, match="target must be one with a finite fourth moment"):
+        dataclasses.replace(NETWORK, target=T.SingleIndex(A.Activation(lambda z: jnp.exp(z**2 / 8))))
+    with pytest.raises(ll.errors.InvalidInput, match=r"or at least one sample at dim=20, got 0\.01"):
+        ll.simulate(dataclasses.replace(NETWORK, step_samples_per_dim=0.01), dim=20)
     with pytest.raises(ll.errors.InvalidInput, match="odd"):
         dataclasses.replace(NETWORK, activation=A.ReLU())
 

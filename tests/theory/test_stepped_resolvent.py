@@ -10,7 +10,7 @@ import limitlaw as ll
 from limitlaw.theory.bulks import Loads, Responses
 
 A, T = ll.activations, ll.targets
-NETWORK = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01, bulk="exact")
+NETWORK = ll.models.GiantStep(A.Tanh(), T.SingleIndex(A.Tanh()), 3.0, 0.5, 2.0, 1.0, 0.01)
 LETTERS = dataclasses.replace(
     NETWORK, target=T.SingleIndex(A.Sin()), readout=(1.0, -0.6, 0.0), readout_fraction=(0.4, 0.4, 0.2),
     rows="gaussian", penalty=0.02,

@@ -93,7 +93,15 @@ def test_a_huge_huber_is_the_square():
 def test_logistic_on_one_giant_step():
     """Numbers of a separate implementation, with three digits: 0/1 error, test and training loss."""
     network = ll.models.GiantStep(
-        ll.activations.Tanh(), ll.targets.SignLabels(), 3.0, 1.0, 2.0, 1.0, 0.05, loss=ll.losses.Logistic()
+        ll.activations.Tanh(),
+        ll.targets.SignLabels(),
+        3.0,
+        1.0,
+        2.0,
+        1.0,
+        0.05,
+        loss=ll.losses.Logistic(),
+        bulk="isotropic",
     )
     solution = ll.solve(network)
     assert solution["test_error"] == pytest.approx(0.2377, abs=5e-5)

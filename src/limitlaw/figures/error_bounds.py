@@ -166,7 +166,9 @@ def _draw_bounds_of(axes: Axes, target: SingleIndex, colour: str) -> None:
         color=colour,
         label=f"{target.label} target, lower",
     )
-    step = GiantStep(Tanh(), target, 1.0, np.inf, 1.0, 1.0, 0.1)
+    # The curves are those of spiked features, and so are their minima (eq. 28).
+    step = GiantStep(Tanh(), target, 1.0, np.inf, 1.0, 1.0, 0.1, bulk="isotropic")
     best = bounds(step, over_step=True)
     for side in (best.at_upper, best.at_lower):
-        axes.plot(np.abs(side.model.strength), side.value, "*", ms=13, color=colour, mec="k", mew=0.6)
+        strength = np.abs(dataclasses.replace(step, step_size=side.step_size).spiked().strength)
+        axes.plot(strength, side.value, "*", ms=13, color=colour, mec="k", mew=0.6)

@@ -27,7 +27,7 @@ from limitlaw.vocabulary.targets import SingleIndex
 
 Table = tuple[list[str], list[list[str]]]
 
-_NETWORK = GiantStep(Tanh(), SingleIndex(Sin()), 3.0, 2.0, 2.0, 1.0, 0.1, bulk="exact")
+_NETWORK = GiantStep(Tanh(), SingleIndex(Sin()), 3.0, 2.0, 2.0, 1.0, 0.1)
 _REPLICAS = 5
 
 VOCABULARIES = {

@@ -16,7 +16,7 @@ from limitlaw.studies import Study
 from limitlaw.vocabulary.activations import Tanh
 from limitlaw.vocabulary.targets import SingleIndex
 
-NETWORK = GiantStep(Tanh(), SingleIndex(Tanh()), 3.0, 1.0, 2.0, 1.0, 0.01, bulk="exact")
+NETWORK = GiantStep(Tanh(), SingleIndex(Tanh()), 3.0, 1.0, 2.0, 1.0, 0.01)
 """Parameters are ours."""
 
 STEP_SIZES = (1.0, 3.0)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput, NotConverged
 from limitlaw.models.giant_step import GiantStep
-from limitlaw.models.spiked_random_features import SpikedRandomFeatures
+from limitlaw.models.spiked_random_features import AbstractSpikedEquivalent, SpikedRandomFeatures
 from limitlaw.numerics.scan import ScanMinimum, scan_then_refine
 from limitlaw.theory.conditional_features import Tables
 from limitlaw.theory.error_bounds import Bound, best_readout, infinite_penalty_readout, realised_error
@@ -34,12 +34,17 @@ LARGEST_STRENGTH = 10.0
 _STRENGTH_WITH_BIAS = 3.0
 
 
-def stated(model: Any, chosen: Mapping[str, Any]) -> SpikedRandomFeatures:
-    """The equivalent spiked random features, with the step size and the bias chosen."""
-    if "step_size" in chosen:
-        model = dataclasses.replace(model, step_size=chosen["step_size"])
-    spiked = model if isinstance(model, SpikedRandomFeatures) else model.spiked()
-    return dataclasses.replace(spiked, shift=chosen["bias"]) if "bias" in chosen else spiked
+Bounded = SpikedRandomFeatures | AbstractSpikedEquivalent
+
+
+def stated(model: Bounded, chosen: Mapping[str, Any]) -> Bounded:
+    """The model with the step size and the bias chosen."""
+    fields = {"bias": "shift"}
+    return dataclasses.replace(model, **{fields.get(name, name): value for name, value in chosen.items()})
+
+
+def _spiked(model: Bounded) -> SpikedRandomFeatures:
+    return model if isinstance(model, SpikedRandomFeatures) else model.spiked()
 
 
 def search_axes(model: Any, over_bias: bool, over_step: bool) -> Axes:
@@ -50,7 +55,7 @@ def search_axes(model: Any, over_bias: bool, over_step: bool) -> Axes:
         axes["step_size"] = _step_axis(model, 25 if both else 49)
     if over_bias:
         least = _STRENGTH_WITH_BIAS if over_step else 0.0
-        axes["bias"] = _bias_axis(stated(model, {}), least, 49 if both else 129)
+        axes["bias"] = _bias_axis(_spiked(model), least, 49 if both else 129)
     return axes
 
 
@@ -71,7 +76,7 @@ def _bias_axis(model: SpikedRandomFeatures, least: float, count: int) -> Float[n
     return np.linspace(-WIDEST_BIAS, WIDEST_BIAS, count) * width
 
 
-def evaluate(model: SpikedRandomFeatures, side: Side) -> tuple[float, Readout]:
+def evaluate(model: Bounded, side: Side) -> tuple[float, Readout]:
     """A bound and the readout that realises it; the latent's rule is refined until two rules agree."""
     gap = np.inf
     for refinement in range(3):
@@ -119,9 +124,9 @@ def _concrete(pair: tuple[Array, Array]) -> tuple[float, np.ndarray]:
 
 
 @functools.partial(jax.jit, static_argnames=("side", "nodes"))
-def _at_rule(model: SpikedRandomFeatures, side: Side, nodes: int) -> tuple[Bound, Readout, Array]:
+def _at_rule(model: Bounded, side: Side, nodes: int) -> tuple[Bound, Readout, Array]:
     tables = model.problem().tables(nodes)
-    bound, readout = _of_side(tables, side)
+    bound, readout = _of_side(model, tables, side)
     return bound, readout, tables.latent.weights @ tables.teacher.power
 
 
@@ -140,10 +145,11 @@ def _slope(model: Any, point: Float[Array, " variables"], names, side, nodes) ->
 
 
 def _value(point: Float[Array, " variables"], model: Any, names: tuple[str, ...], side: Side, nodes: int):
-    spiked = stated(model, dict(zip(names, point, strict=True)))
-    return _of_side(spiked.problem().tables(nodes), side)[0].value
+    chosen = stated(model, dict(zip(names, point, strict=True)))
+    return _of_side(chosen, chosen.problem().tables(nodes), side)[0].value
 
 
-def _of_side(tables: Tables, side: Side) -> tuple[Bound, Readout]:
-    readout = infinite_penalty_readout(tables) if side == "upper" else best_readout(tables)
+def _of_side(model: Bounded, tables: Tables, side: Side) -> tuple[Bound, Readout]:
+    upper = side == "upper"
+    readout = infinite_penalty_readout(tables) if upper else best_readout(tables, model.free_sources())
     return realised_error(tables, readout), readout

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
@@ -68,6 +68,10 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
     @abc.abstractmethod
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractBulk:
         """Law of the rows outside the spikes; `dim` asks for the leading finite-width term."""
+
+    def free_sources(self) -> Float[Array, "free sources"] | None:
+        """Combinations of the sources that a readout can weigh one by one; None for each by itself."""
+        return None
 
     @property
     @abc.abstractmethod

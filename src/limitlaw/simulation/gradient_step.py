@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.keys import named
 from limitlaw.simulation.instances import FeatureInstance, block_count, data_block, rows_within
-from limitlaw.simulation.overlaps import bulk_square_norms
+from limitlaw.simulation.overlaps import bulk_square_norms, orthogonal_teacher
 from limitlaw.simulation.population_gradient import population_gradient
 from limitlaw.simulation.rows import gaussian_rows, spherical_rows
 from limitlaw.simulation.sizes import Sizes
@@ -45,7 +45,8 @@ def draw_stepped_network(
     start = rows(named(key, "rows"), sizes.features, sizes.dim)
     teacher = jnp.eye(sizes.dim)[0]
     if sizes.infinite_step:
-        gradient = Gradient(*population_gradient(start, letters, teacher, activation, target))
+        means = population_gradient(start, letters, teacher, activation, target, not gaussian_start)
+        gradient = Gradient(*means)
     else:
         gradient = _batch_gradient(start, letters, teacher, activation, target, sizes, named(key, "batch"))
     weights = start + step_size * letters[:, None] * gradient.rows
@@ -108,9 +109,26 @@ def _measured(weights, spike, teacher, activation, target, sizes: Sizes) -> Feat
 
 
 def measured_rows(instance: FeatureInstance) -> dict[str, Array]:
-    """Strength, alignment and bulk variance of a stepped network, under the theory's names."""
+    """Strength, alignment, bulk variance and row moments of a stepped network, under the theory's names."""
+    spike, norm = instance.weights @ instance.spikes[:, 0], bulk_square_norms(instance)
+    teacher = instance.weights @ orthogonal_teacher(instance)
     return {
         "strength": instance.strengths[:, 0],
         "alignment": instance.spikes[:, 0] @ instance.teacher,
         "bulk_variance": instance.variances,
+        "row_spike_variance": _row_covariance(instance, spike, spike),
+        "row_spike_norm": _row_covariance(instance, spike, norm),
+        "row_teacher_norm": _row_covariance(instance, teacher, norm),
+        "row_norm_variance": _row_covariance(instance, norm, norm),
     }
+
+
+def _row_covariance(
+    instance: FeatureInstance, first: Float[Array, " features"], second: Float[Array, " features"]
+) -> Float[Array, " groups"]:
+    """d times the covariance of two properties of a row within each group."""
+    members, counts = instance.members, jnp.asarray(instance.groups)
+    centred = [values - (members @ values / counts) @ members for values in (first, second)]
+    dim = instance.teacher.shape[0]
+    # A single row has no variance to be measured.
+    return dim * (members @ (centred[0] * centred[1])) / (counts - 1)

@@ -70,6 +70,9 @@ def draw_sizes(
         raise InvalidInput(owner, "width_per_dim", f"at least one neuron in each group at dim={dim}", groups)
     infinite = bool(np.isinf(step_samples_per_dim))
     step_samples = 0 if infinite else round(float(step_samples_per_dim) * dim)
+    if step_samples_per_dim > 0 and not infinite and step_samples < 1:
+        allowed = f"0 for no step, or at least one sample at dim={dim}"
+        raise InvalidInput(owner, "step_samples_per_dim", allowed, float(step_samples_per_dim))
     test = max(2 * dim, 4000) if test_samples is None else test_samples
     block = 512 if features >= 1000 else 256
     padded = -(-samples // block) * block if store_design or samples < features else None

@@ -83,6 +83,22 @@ class BatchMatrix(eqx.Module):
         own = (self.dims_per_sample * stieltjes)[..., None, None] * own.reshape(*own.shape[:-1], 3, 3)
         return teacher[..., None, None] * along[..., :, None] * along[..., None, :] + own
 
+    def products(self) -> Float[Array, "3 3"]:
+        """a' b for a, b among w*, V_y, V_{y^3}."""
+        z, y = self.inputs.projection, self.inputs.label
+        functions = jnp.stack([jnp.zeros_like(y), y, y**3])
+        along = self.inputs.expect(functions * z).at[0].set(1.0)
+        own = self.inputs.expect(functions[:, None] * functions[None, :])
+        return along[:, None] * along[None, :] + self.dims_per_sample * own
+
+    def label_form(self) -> Float[Array, ""]:
+        """V_y' M V_y."""
+        z, y = self.inputs.projection, self.inputs.label
+        powers = jnp.stack([y**2, y**4, y**2 * z**2, z * y, z * y**3])
+        square, fourth, teacher, first, third = self.inputs.expect(powers)
+        own = self.dims_per_sample * (square**2 + self.dims_per_sample * fourth)
+        return own + teacher * first**2 + 2 * self.dims_per_sample * first * third
+
     def bound(self) -> Float[Array, ""]:
         """No eigenvalue of M is larger."""
         return jnp.max(self.inputs.label**2) * (1 + jnp.sqrt(self.dims_per_sample)) ** 2

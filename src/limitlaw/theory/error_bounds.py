@@ -49,19 +49,28 @@ def infinite_penalty_readout(tables: Tables) -> Readout:
     return Readout(mean, sources, none, jnp.zeros((count, count)), none)
 
 
-def best_readout(tables: Tables) -> Readout:
+def best_readout(tables: Tables, free_sources: Float[Array, "free sources"] | None = None) -> Readout:
     """The combination that no readout beats: E[y | kappa] on means and sources, E[zeta y | kappa] on c1.
 
     It has no variance given the latent: Q = psi psi' and q2 = 0.
+
+    Args:
+        tables: functions of the latent.
+        free_sources: combinations of the sources that can be weighed one by one; None for each by itself.
     """
     groups, teacher, rule = tables.groups, tables.teacher, tables.latent.weights
     count, scale = groups.means.shape[0], _power(tables)
-    functions = jnp.concatenate([groups.means, groups.sources])
+    free = jnp.eye(groups.sources.shape[0]) if free_sources is None else free_sources
+    functions = jnp.concatenate([groups.means, free @ groups.sources])
     scales = jnp.concatenate([scale, _source_scale(groups, scale, tables.latent.nodes.shape[1])])
     combination = _coefficients(functions, teacher.mean, rule, scales)
     overlap = _coefficients(groups.slopes, teacher.response, rule, scale)
     return Readout(
-        combination[:count], combination[count:], overlap, jnp.outer(overlap, overlap), jnp.zeros(count)
+        combination[:count],
+        combination[count:] @ free,
+        overlap,
+        jnp.outer(overlap, overlap),
+        jnp.zeros(count),
     )
 
 

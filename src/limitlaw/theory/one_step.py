@@ -45,6 +45,28 @@ class SteppedRows(NamedTuple):
     bulk_variance: Float[Array, " groups"]
 
 
+class RowMoments(NamedTuple):
+    """Second moments of a group's rows b outside the spike v and of their norms t = |b|^2 - c, each times d.
+
+    Attributes:
+        row_spike_variance: Var(b . v).
+        row_spike_norm: Cov(b . v, t).
+        row_teacher_norm: Cov(b . w_perp, t), w_perp the unit teacher outside the spike.
+        row_norm_variance: Var t.
+    """
+
+    row_spike_variance: Float[Array, " groups"]
+    row_spike_norm: Float[Array, " groups"]
+    row_teacher_norm: Float[Array, " groups"]
+    row_norm_variance: Float[Array, " groups"]
+
+
+def isotropic_moments(variance: Float[Array, " groups"], gaussian: bool) -> RowMoments:
+    """Moments of isotropic rows of mean squared norm c_k, spherical or Gaussian."""
+    zero = jnp.zeros_like(variance)
+    return RowMoments(variance, zero, zero, 2 * variance**2 if gaussian else zero)
+
+
 class SlopeMoments(NamedTuple):
     """Of the activation's slope, with N = sigma'(h) - E sigma'(h).
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from limitlaw.spectra.batch_matrix import BatchMatrix
-from limitlaw.theory.one_step import SlopeMoments
+from limitlaw.theory.one_step import RowMoments, SlopeMoments
 
 
 class SteppedRowLaw(eqx.Module):
@@ -27,20 +27,50 @@ class SteppedRowLaw(eqx.Module):
         spike, teacher: v = V_y/|V_y|, and the unit teacher outside it, in the basis w*, V_y, V_{y^3}.
         widening: kappa_k.
         variance: c_k, the mean squared norm of a row outside the spike.
+        spike_variance: v' C_k v, d times the variance of b . v.
         norm_overlap: d E[b t] in the basis w*, V_y, V_{y^3}.
         norm_variance: d Var t.
         start_spike, start_norm: how |w0|^2 - 1, of variance 2/d for Gaussian initial rows, moves the strength
             and the norm; zero for spherical ones.
+        products: plain inner products of w*, V_y, V_{y^3}.
     """
 
     spike: Float[Array, "3"]
     teacher: Float[Array, "3"]
     widening: Float[Array, " groups"]
     variance: Float[Array, " groups"]
+    spike_variance: Float[Array, " groups"]
     norm_overlap: Float[Array, "groups 3"]
     norm_variance: Float[Array, " groups"]
     start_spike: Float[Array, " groups"]
     start_norm: Float[Array, " groups"]
+    products: Float[Array, "3 3"]
+
+    def moments(self) -> RowMoments:
+        """What a drawn first layer can be measured by."""
+        along = self.norm_overlap @ self.products
+        return RowMoments(
+            self.spike_variance + 2 * self.start_spike**2,
+            along @ self.spike + 2 * self.start_spike * self.start_norm,
+            along @ self.teacher,
+            self.norm_variance + 2 * self.start_norm**2,
+        )
+
+    def free_sources(self) -> Float[Array, "sources sources"]:
+        """Combinations of the sources (spikes, then norms) that a readout can weigh one by one.
+
+        Both, as long as norms vary at given b . v. After an infinite batch from spherical rows the norm is
+        a multiple of b . v, and without a step it is constant: then what is left of it counts for nothing.
+        """
+        moments = self.moments()
+        tie = moments.row_spike_norm / moments.row_spike_variance
+        left = moments.row_norm_variance - tie * moments.row_spike_norm
+        free = left > _ROUNDOFF * moments.row_norm_variance
+        zero = jnp.zeros((tie.shape[0], tie.shape[0]))
+        return jnp.block([[jnp.eye(tie.shape[0]), jnp.diag(tie)], [zero, jnp.diag(free.astype(float))]])
+
+
+_ROUNDOFF = 1e-12
 
 
 def stepped_row_law(
@@ -67,10 +97,12 @@ def stepped_row_law(
         teacher=_outside(alignment, rest, length),
         widening=widening,
         variance=1 + widening * power,
+        spike_variance=1 + widening * batch.label_form() / length**2,
         norm_overlap=jnp.stack([zero, 2 * rate * slope.tilt, cubic], axis=1),
         norm_variance=4 * rate**2 * linear + rate**4 * quartic,
         start_spike=start * rate * slope.tilt * length / 2,
         start_norm=start * (1 + rate**2 * power * inverse * (slope.spread - slope.second) / 2),
+        products=batch.products(),
     )
 
 
