@@ -17,7 +17,7 @@ class Scale(NamedTuple):
 
 
 SCALES = {"quick": Scale(dim=400, replicas=6, points=6), "paper": Scale(dim=2000, replicas=5, points=9)}
-"""Errors average themselves: a draw at d = 2000 fluctuates five times less than one at d = 400."""
+"""A draw at d = 2000 fluctuates sqrt(5) times less than one at d = 400, and takes a hundred times longer."""
 
 
 class Panel(NamedTuple):
