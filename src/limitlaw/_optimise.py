@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput, NotConverged, UnknownName
 from limitlaw.core.points import real_points
-from limitlaw.core.precision import double_precision
-from limitlaw.models.base import AbstractSolvable
+from limitlaw.core.precision import double_precision, is_traced
+from limitlaw.models.base import AbstractSolvable, Plan
 from limitlaw.vocabulary.penalties import AbstractPenalty
 
 POSITIVE = (
@@ -90,10 +90,9 @@ def optimise(
         else:
             build, first, bounds = _fields(model, _names(over))
         path: list[np.ndarray] = []
-        beginning = _concrete(build(jnp.asarray(first)))
-        objective = _objective(build, minimise, dim, path, beginning)
+        objective = _objective(build, first, minimise, dim, path)
         if not np.isfinite(objective(first)[0]):
-            _refuse_start(beginning, minimise, dim)
+            _refuse_start(_concrete(build(jnp.asarray(first))), minimise, dim)
         found = minimize(
             objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=_options(steps)
         )
@@ -128,28 +127,45 @@ def _refuse_start(beginning: AbstractSolvable, minimise: str, dim: int | None) -
     raise NotConverged(f"optimise: the theory has no finite {minimise} at the start")
 
 
-def _objective(build, minimise: str, dim: int | None, path: list[np.ndarray], beginning: AbstractSolvable):
-    """Value and slope at a vector; a quadrature that does not resolve the point is refined, as in `solve`."""
-    from limitlaw._solve import REFINEMENTS, traced_limit
+def _objective(build, first: np.ndarray, minimise: str, dim: int | None, path: list[np.ndarray]):
+    """Value and slope at a vector; a quadrature that does not resolve the point is refined, as in `solve`.
 
-    @functools.partial(jax.jit, static_argnums=1)
-    @jax.value_and_grad
-    def value(vector, nodes):
-        return traced_limit(build(vector), dim, nodes)[minimise]
+    The theory is compiled for the kind of model, not for `build`: searches over many budgets share it.
+    """
+    from limitlaw._solve import REFINEMENTS, value_and_slopes
+
+    beginning = _concrete(build(jnp.asarray(first)))
+    varies, plan = _seen_in_a_trace(build, first)
+    structure = jax.tree.structure(beginning)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        error, slope = np.nan, vector
+        leaves, pull = jax.vjp(lambda free: jax.tree.leaves(build(free)), jnp.asarray(vector))
+        error, slopes = np.nan, leaves
         for refinement in range(1, REFINEMENTS + 1):
-            error, slope = value(jnp.asarray(vector), beginning.plan(refinement).nodes)
+            finer = plan._replace(nodes=beginning.plan(refinement).nodes)
+            error, slopes = value_and_slopes(leaves, minimise, dim, structure, varies, finer)
             if np.isfinite(error):
                 break
         path.append(np.append(vector, float(error)))
         if not np.isfinite(error):
             # The line search shortens its step; the path keeps the failure.
             return np.inf, np.zeros_like(vector)
-        return float(error), np.asarray(slope)
+        return float(error), np.asarray(pull(slopes)[0])
 
     return objective
+
+
+def _seen_in_a_trace(build, vector: np.ndarray) -> tuple[tuple[bool, ...], Plan]:
+    """Which leaves of the model vary with the vector, and the plan of a model in which these are unknown."""
+    seen: list[tuple[tuple[bool, ...], Plan]] = []
+
+    def look(free: Float[Array, " free"]) -> Float[Array, " free"]:
+        model = build(free)
+        seen.append((tuple(is_traced(leaf) for leaf in jax.tree.leaves(model)), model.plan()))
+        return free
+
+    jax.eval_shape(look, jnp.asarray(vector))
+    return seen[0]
 
 
 def _given_start(start: Any) -> np.ndarray:

@@ -61,17 +61,9 @@ def solve(
     return solution
 
 
-def traced_limit(model: AbstractSolvable, dim: int | None, nodes: int | None = None) -> Solution:
-    """The limit inside a transformation, NaN where it is not to be trusted.
-
-    Args:
-        model: with traced fields.
-        dim: as in `solve`.
-        nodes: quadrature nodes per latent direction, chosen outside; by default the model's own choice.
-    """
-    plan = model.plan()
-    plan = plan if nodes is None else plan._replace(nodes=nodes)
-    return _nan_unless_trusted(model.limit(plan, dim))
+def traced_limit(model: AbstractSolvable, dim: int | None) -> Solution:
+    """The limit inside a transformation, NaN where it is not to be trusted."""
+    return _nan_unless_trusted(model.limit(model.plan(), dim))
 
 
 def solve_batch(
@@ -149,14 +141,50 @@ def _compiled(
     moving: list, fixed: list, dim: Any, *, structure: Any, varies: tuple[bool, ...], plan: Plan
 ) -> Solution:
     def one(point: list) -> Solution:
-        sources = {True: iter(point), False: iter(fixed)}
-        return jax.tree.unflatten(structure, [next(sources[v]) for v in varies]).limit(plan, dim)
+        return _assembled(point, fixed, structure, varies).limit(plan, dim)
 
     if not moving:
         return one(moving)
     if plan.points >= CHUNK:
         return jax.vmap(one)(moving)
     return jax.lax.map(one, moving, batch_size=plan.points)
+
+
+def value_and_slopes(
+    leaves: list, quantity: str, dim: int | None, structure: Any, varies: tuple[bool, ...], plan: Plan
+) -> tuple[Any, list]:
+    """An observable, NaN where it is not to be trusted, and its slopes in the leaves that vary.
+
+    Args:
+        leaves: of the model.
+        quantity: name of the observable.
+        dim: as in `solve`.
+        structure: of the model.
+        varies: which leaves vary; the others have slope zero.
+        plan: of a model whose varying leaves are unknown.
+    """
+    moving, fixed = (
+        [leaf for leaf, v in zip(leaves, varies, strict=True) if v is part] for part in (True, False)
+    )
+    value, slopes = _compiled_slopes(
+        moving, fixed, dim, quantity=quantity, structure=structure, varies=varies, plan=plan
+    )
+    found = iter(slopes)
+    return value, [next(found) if v else np.zeros_like(leaf) for leaf, v in zip(leaves, varies, strict=True)]
+
+
+@functools.partial(jax.jit, static_argnames=("quantity", "structure", "varies", "plan"))
+def _compiled_slopes(moving: list, fixed: list, dim: Any, *, quantity: str, structure, varies, plan: Plan):
+    def value(point: list) -> Any:
+        solution = _assembled(point, fixed, structure, varies).limit(plan, dim)
+        return _nan_unless_trusted(solution)[quantity]
+
+    return jax.value_and_grad(value)(moving)
+
+
+def _assembled(moving: list, fixed: list, structure: Any, varies: tuple[bool, ...]) -> AbstractSolvable:
+    sources = {True: iter(moving), False: iter(fixed)}
+    return jax.tree.unflatten(structure, [next(sources[v]) for v in varies])
 
 
 def _same(first: Any, second: Any) -> bool:
