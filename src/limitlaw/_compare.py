@@ -7,12 +7,16 @@ import numpy as np
 
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.records import Measurements, Solution
+from limitlaw.numerics.extrapolation import at_infinity
 
 if TYPE_CHECKING:
     import xarray as xr
 
 OBSERVABLES = (
     "test_error",
+    "icl_error",
+    "idg_error",
+    "task_gap",
     "train_error",
     "test_loss",
     "train_loss",
@@ -26,7 +30,9 @@ def compare(theory: Any, experiment: Any, quantities: Sequence[str] | None = Non
 
     Args:
         theory: a Study's theory, or a `Solution`.
-        experiment: a Study's experiment, whose points are among the theory's; or `Measurements`.
+        experiment: a Study's experiment, whose points are among the theory's; or `Measurements`. Or a list of
+            them at several sizes d, each with error bars: then the line in 1/d through them at 1/d = 0 is
+            compared, as experiments whose leading correction is of that order want it.
         quantities: observables by default; order parameters may be named and are compared entry by entry.
 
     Returns:
@@ -41,6 +47,8 @@ def compare(theory: Any, experiment: Any, quantities: Sequence[str] | None = Non
     """
     import xarray as xr
 
+    if isinstance(experiment, (list, tuple)):
+        return _extrapolated([compare(theory, one, quantities) for one in experiment])
     theory, experiment = _as_dataset(theory), _as_dataset(experiment)
     if "replica" not in experiment.dims:
         raise InvalidInput("compare", "experiment", "measured, with a replica axis", "a dataset without one")
@@ -48,8 +56,31 @@ def compare(theory: Any, experiment: Any, quantities: Sequence[str] | None = Non
     rows = list(_entries(theory, experiment, quantities))
     table = xr.concat([row for _, row in rows], dim="quantity")
     table = table.assign_coords(quantity=[name for name, _ in rows])
-    table.attrs = {key: experiment.attrs[key] for key in ("model", "dim", "seed") if key in experiment.attrs}
+    table.attrs = {
+        key: experiment.attrs[key] for key in ("model", "headline", "dim", "seed") if key in experiment.attrs
+    }
     table.attrs["standing"] = theory.attrs.get("standing", "")
+    return table
+
+
+def _extrapolated(tables: "Sequence[xr.Dataset]") -> "xr.Dataset":
+    """Comparisons at several sizes as one at infinite size."""
+    import xarray as xr
+
+    dims = [int(table.attrs["dim"]) for table in tables]
+    if len(set(dims)) < max(len(dims), 2):
+        raise InvalidInput("compare", "experiment", "at two different sizes or more", dims)
+    means, errors = (
+        np.stack([table[name].values for table in tables]) for name in ("experiment", "standard_error")
+    )
+    value, error = at_infinity(dims, means, errors)
+    table = tables[0].copy()
+    table["experiment"] = table["experiment"].copy(data=value)
+    table["standard_error"] = table["standard_error"].copy(data=error)
+    table["gap"] = table["experiment"] - table["theory"]
+    table["z"] = xr.where(error > 0, table["gap"] / table["standard_error"], np.nan)
+    table["replicas"] = sum(one["replicas"] for one in tables)
+    table.attrs["dim"] = f"extrapolated from {', '.join(map(str, dims))}"
     return table
 
 
@@ -60,7 +91,7 @@ def _as_dataset(result: Any) -> "xr.Dataset":
         return theory_dataset(result, {}, {"standing": str(result.standing)})
     if isinstance(result, Measurements):
         values = result.observables | result.order_parameters
-        return experiment_dataset(values, {}, {"dim": result.dim, "seed": result.seed})
+        return experiment_dataset(values, 1, {}, {"dim": result.dim, "seed": result.seed})
     return result
 
 
@@ -108,8 +139,9 @@ def _row(line: "xr.DataArray", points: "xr.DataArray") -> "xr.Dataset":
     return xr.Dataset({name: column.drop_attrs() for name, column in columns.items()})
 
 
-def table_of(comparison: "xr.Dataset", quantity: str = "test_error") -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one quantity as text: coordinates, theory, experiment, error, z."""
+def table_of(comparison: "xr.Dataset", quantity: str | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one quantity, the model's headline by default: coordinates, both sides, error, z."""
+    quantity = comparison.attrs.get("headline", "test_error") if quantity is None else quantity
     chosen = comparison.sel(quantity=quantity)
     axes = [str(axis) for axis in chosen.dims]
     header = [*axes, "theory", "experiment", "standard error", "z"]

@@ -68,6 +68,7 @@ def model_attributes(model: Any) -> dict[str, str]:
     reference = model.reference
     return {
         "model": name,
+        "headline": model.headline,
         "standing": str(model.instance_standing),
         "reference": f"{', '.join(reference.authors)} ({reference.year}), arXiv {reference.arxiv}",
         **fields,
@@ -90,11 +91,22 @@ def describe(value: Any) -> str:
 
 
 def theory_dataset(
-    solution: Solution, axes: Mapping[str, Sequence[Any]], attributes: Mapping[str, Any]
+    solution: Solution,
+    axes: Mapping[str, Sequence[Any]],
+    attributes: Mapping[str, Any],
+    meanings: Mapping[str, str] | None = None,
 ) -> "xr.Dataset":
-    """A stacked solution over the points of a grid, first axis slowest."""
+    """A stacked solution over the points of a grid, first axis slowest; or a single one over no axes.
+
+    Args:
+        solution: of one point, or of all with a leading axis.
+        axes: coordinates of the grid.
+        attributes: of the dataset.
+        meanings: of quantities that a model calls by a name that others use for something else.
+    """
     values = solution.observables | solution.order_parameters
-    dataset = _dataset(values, tuple(axes), axes, {**attributes, "kind": "theory"})
+    stacked = np.ndim(solution.convergence.residual)
+    dataset = _dataset(values, stacked, tuple(axes), axes, {**attributes, "kind": "theory"}, meanings or {})
     convergence = solution.convergence
     shape = tuple(len(values) for values in axes.values())
     for name, value, text in (
@@ -111,22 +123,33 @@ def theory_dataset(
 
 
 def experiment_dataset(
-    values: Mapping[str, np.ndarray], axes: Mapping[str, Sequence[Any]], attributes: Mapping[str, Any]
+    values: Mapping[str, np.ndarray],
+    stacked: int,
+    axes: Mapping[str, Sequence[Any]],
+    attributes: Mapping[str, Any],
+    meanings: Mapping[str, str] | None = None,
 ) -> "xr.Dataset":
-    """Measurements over the points of a grid, with a replica axis after the study's."""
-    return _dataset(values, (*axes, "replica"), axes, {**attributes, "kind": "experiment"})
+    """Measurements over the points of a grid, with a replica axis after the study's.
+
+    `stacked` is the number of leading axes of the values: replicas, or points and replicas.
+    """
+    attributes = {**attributes, "kind": "experiment"}
+    return _dataset(values, stacked, (*axes, "replica"), axes, attributes, meanings or {})
 
 
-def _dataset(values, leading: tuple[str, ...], axes, attributes) -> "xr.Dataset":
+def _dataset(values, stacked: int, leading: tuple[str, ...], axes, attributes, meanings) -> "xr.Dataset":
     import xarray as xr
 
     grid = [len(coordinates) for coordinates in axes.values()]
     variables = {}
     for name, value in values.items():
-        inner = AXES.get(name, ())
+        inner = AXES.get(name, ())[: np.ndim(value) - stacked]
         tail = value.shape[value.ndim - len(inner) :]
         shape = (*grid, -1, *tail) if leading[-1:] == ("replica",) else (*grid, *tail)
-        text = {"long_name": name.replace("_", " "), "description": MEANINGS.get(name, "")}
+        text = {
+            "long_name": name.replace("_", " "),
+            "description": meanings.get(name, MEANINGS.get(name, "")),
+        }
         variables[name] = ((*leading, *inner), np.asarray(value).reshape(shape), text)
     coordinates = {name: np.asarray(values) for name, values in axes.items()}
     dataset = xr.Dataset(variables, coords=coordinates, attrs=dict(attributes))

@@ -15,6 +15,7 @@ from limitlaw.core.precision import double_precision
 from limitlaw.core.records import Measurements
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable
+from limitlaw.numerics.extrapolation import at_infinity
 
 SIGMAS = 4.0
 _SMALL_FIELD = 8
@@ -34,7 +35,7 @@ class CheckFailed(LimitlawError, AssertionError):
 
 def check_model(
     model: Any,
-    dim: int = 200,
+    dim: int | None = None,
     replicas: int = 24,
     seed: int = 0,
     experiment: bool = True,
@@ -45,11 +46,11 @@ def check_model(
     Residual and bounds of the solution; implicit gradients against central differences in every small
     continuous field; `vmap` against a loop; the reference; pickling; names on both sides; and theory
     against experiment, extrapolated in 1/d from `dim` and `2 dim`, within 4 standard errors plus the
-    accuracy that the model itself states.
+    accuracy that the model itself states for the limit and for the extrapolation.
 
     Args:
         model: an instance, at an interior point.
-        dim: the smaller of the two sizes.
+        dim: the smaller of the two sizes; the model's own choice by default.
         replicas: of each size.
         seed: of the experiment.
         experiment: leave the experiment out when False.
@@ -62,7 +63,7 @@ def check_model(
     if isinstance(model, AbstractSolvable):
         entries += [_residual(model), _bounds(model), _gradient(model), _vmap(model)]
     if experiment and isinstance(model, AbstractSimulable) and isinstance(model, AbstractSolvable):
-        entries += _experiment(model, dim, replicas, seed)
+        entries += _experiment(model, dim or model.check_dim, replicas, seed)
     failures = [f"{entry.name}: {entry.detail}" for entry in entries if not entry.passed]
     if throw and failures:
         raise CheckFailed("; ".join(failures))
@@ -90,15 +91,10 @@ def _residual(model: Any) -> CheckEntry:
 
 
 def _bounds(model: Any) -> CheckEntry:
-    order = solve(model).order_parameters
-    gram = np.atleast_2d(order["bulk_norm"])
-    smallest = min(float(np.min(order["norm"])), float(np.min(np.linalg.eigvalsh((gram + gram.T) / 2))))
-    # The teacher's overlap is a projection of the bulk's: Q - psi psi' is positive.
-    rest = float(
-        np.min(np.linalg.eigvalsh(gram - np.outer(order["teacher_overlap"], order["teacher_overlap"])))
-    )
-    least = min(smallest, rest)
-    return CheckEntry("norms positive, overlaps within norms", least > -1e-10, f"smallest {least:.1e}")
+    room = model.room(solve(model))
+    least = min(room.values(), default=0.0)
+    names = ", ".join(room) or "none stated"
+    return CheckEntry(f"bounds hold ({names})", least > -1e-10, f"smallest room {least:.1e}")
 
 
 def _continuous(model: Any) -> dict[str, np.ndarray]:
@@ -116,7 +112,7 @@ def _gradient(model: Any) -> CheckEntry:
     fields = _continuous(model)
 
     def error(values: dict[str, Any]) -> Any:
-        return solve(dataclasses.replace(model, **values))["test_error"]
+        return solve(dataclasses.replace(model, **values))[model.headline]
 
     worst, where = 0.0, ""
     with double_precision():
@@ -144,38 +140,35 @@ def _difference_gap(error: Any, fields: dict[str, np.ndarray], name: str, index:
 
 
 def _vmap(model: Any) -> CheckEntry:
-    ratios = np.array([0.9, 1.0, 1.2]) * float(model.samples_per_dim)
+    axis = model.check_axis
+    ratios = np.array([0.9, 1.0, 1.2]) * float(getattr(model, axis))
 
-    def error(samples: Any) -> Any:
-        return solve(dataclasses.replace(model, samples_per_dim=samples))["test_error"]
+    def error(ratio: Any) -> Any:
+        return solve(dataclasses.replace(model, **{axis: ratio}))[model.headline]
 
     with double_precision():
         batch = np.asarray(jax.vmap(error)(jnp.asarray(ratios)))
-    loop = np.array([error(samples) for samples in ratios])
+    loop = np.array([error(ratio) for ratio in ratios])
     gap = float(np.max(np.abs(batch - loop)))
     return CheckEntry("vmap = loop", gap < 1e-9, f"{gap:.1e}")
 
 
 def _experiment(model: Any, dim: int, replicas: int, seed: int) -> list[CheckEntry]:
     theory = solve(model)
-    own = getattr(model, "weights", None)
-    if own is None:
-        small, large = (simulate(model, size, replicas, seed) for size in (dim, 2 * dim))
-        values = {name: (_extrapolated(small, large, name)) for name in theory.observables}
-        shared = small
-    else:
-        shared = simulate(model, None, replicas, seed)
-        values = {name: (shared.mean(name), shared.standard_error(name)) for name in theory.observables}
+    sizes = [dim, 2 * dim] if model.own_dim is None else [None]
+    measured = [simulate(model, size, replicas, seed) for size in sizes]
     return [
-        _names(model, theory, shared),
-        *(_agreement(model, theory, name, *values[name]) for name in values),
+        _names(model, theory, measured[0]),
+        *(_agreement(model, theory, name, *_limit_of(measured, name)) for name in theory.observables),
     ]
 
 
-def _extrapolated(small: Measurements, large: Measurements, name: str) -> tuple[Any, Any]:
-    """Value at 1/d = 0 of the line through two sizes, and its standard error."""
-    value = 2 * large.mean(name) - small.mean(name)
-    return value, np.hypot(2 * large.standard_error(name), small.standard_error(name))
+def _limit_of(measured: list[Measurements], name: str) -> tuple[Any, Any]:
+    """Mean and standard error, at 1/d = 0 of the line through two sizes if there are two."""
+    means, errors = ([getattr(one, part)(name) for one in measured] for part in ("mean", "standard_error"))
+    if len(measured) == 1:
+        return means[0], errors[0]
+    return at_infinity([one.dim for one in measured], means, errors)
 
 
 def _names(model: Any, theory: Any, measured: Measurements) -> CheckEntry:
@@ -188,7 +181,8 @@ def _names(model: Any, theory: Any, measured: Measurements) -> CheckEntry:
 
 
 def _agreement(model: Any, theory: Any, name: str, value: Any, error: Any) -> CheckEntry:
-    expected, allowance = float(theory[name]), model.accuracy * float(theory[name])
+    expected = float(theory[name])
+    allowance = (model.accuracy + model.size_error) * abs(expected)
     gap = float(value) - expected
     text = f"theory {expected:.5f}, experiment {float(value):.5f} ± {float(error):.5f}"
     return CheckEntry(f"{name}: theory = experiment", abs(gap) <= SIGMAS * float(error) + allowance, text)

@@ -98,7 +98,7 @@ def simulate(
 
 
 @app.command
-def plot(*results: Path, quantity: str = "test_error", x: str | None = None, output: Output = None) -> None:
+def plot(*results: Path, quantity: str | None = None, x: str | None = None, output: Output = None) -> None:
     """Draw theory files and experiment stores on one pair of axes."""
     if not results:
         raise InvalidInput("plot", "results", "one or two files or stores", "none")
@@ -153,7 +153,7 @@ def figures(*, names: bool = False) -> None:
 
 
 @app.command
-def check(model: str, *, dim: int = 200, replicas: int = 24) -> None:
+def check(model: str, *, dim: int | None = None, replicas: int = 24) -> None:
     """Check a model: residuals, gradients, and theory against experiment extrapolated in 1/d."""
     kind = model_class(model)
     from limitlaw.checks import check_model

@@ -10,6 +10,8 @@ MODELS = {
     "spiked-random-features": "limitlaw.models:SpikedRandomFeatures",
     "random-features": "limitlaw.models:RandomFeatures",
     "frozen-features": "limitlaw.models:FrozenFeatures",
+    "linear-attention": "limitlaw.models:LinearAttention",
+    "fixed-tasks": "limitlaw.models:FixedTasks",
 }
 
 ACTIVATIONS = {

@@ -69,6 +69,17 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractBulk:
         """Law of the rows outside the spikes; `dim` asks for the leading finite-width term."""
 
+    def room(self, solution: Solution) -> dict[str, float]:
+        order = solution.order_parameters
+        gram = np.atleast_2d(order["bulk_norm"])
+        # The teacher's overlap is a projection of the bulk's: Q - psi psi' is positive.
+        rest = gram - np.outer(order["teacher_overlap"], order["teacher_overlap"])
+        return {
+            "norms": float(np.min(order["norm"])),
+            "bulk norm": float(np.min(np.linalg.eigvalsh((gram + gram.T) / 2))),
+            "overlaps within norms": float(np.min(np.linalg.eigvalsh((rest + rest.T) / 2))),
+        }
+
     def free_sources(self) -> Float[Array, "free sources"] | None:
         """Combinations of the sources that a readout can weigh one by one; None for each by itself."""
         return None

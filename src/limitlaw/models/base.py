@@ -14,7 +14,6 @@ from jaxtyping import Array, PRNGKeyArray
 from limitlaw.core.keys import named
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.simulation.sizes import Sizes
 from limitlaw.spectra.resolvent import AbstractResolvent
 
 
@@ -40,6 +39,16 @@ class AbstractModel(eqx.Module):
     """The best that is known of any instance; the catalogue shows it."""
     meanings: ClassVar[dict[str, str]]
     """What each numeric field stands for, in a few words."""
+    headline: ClassVar[str] = "test_error"
+    """The observable that is plotted, checked and minimised unless another is named."""
+    results: ClassVar[dict[str, str]] = {}
+    """What results mean, where a name means something else in most models."""
+    check_dim: ClassVar[int] = 200
+    """The smaller of the two sizes at which `check_model` draws."""
+    check_axis: ClassVar[str] = "samples_per_dim"
+    """A ratio that may be varied."""
+    size_error: ClassVar[float] = 0.0
+    """Relative error left by an extrapolation in 1/d from `check_dim`, where it is not small."""
 
     @property
     def instance_standing(self) -> Standing:
@@ -72,6 +81,10 @@ class AbstractSolvable(AbstractModel):
             refinement: 0 at first; each retry after an unresolved quadrature asks for a finer one.
         """
 
+    def room(self, solution: Solution) -> dict[str, float]:
+        """Numbers that no solution makes negative, by what they say."""
+        return {}
+
     @abc.abstractmethod
     def limit(self, plan: Plan, dim: Any) -> Solution:
         """Tabulate the equations, solve them, name the results; `dim` (or None) asks for the leading
@@ -87,12 +100,17 @@ class AbstractSpectral(AbstractModel):
         the terms that grow with it."""
 
     @abc.abstractmethod
-    def matrix(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
+    def matrix(self, sizes: Any, key: PRNGKeyArray) -> Any:
         """The Gram matrix of the replica below `key`, for `simulation.spectrum.eigenvalues_and_overlaps`."""
 
 
 class AbstractSimulable(AbstractModel):
     """A model that can be drawn at finite size and measured under the theory's names."""
+
+    @property
+    def own_dim(self) -> int | None:
+        """The dimension of a model that carries its own; None for all others."""
+        return None
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
@@ -104,11 +122,14 @@ class AbstractSimulable(AbstractModel):
         return "the minimum was not reached within the allowed steps; try a larger penalty"
 
     @abc.abstractmethod
-    def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
-        """The only place where ratios become integers; None is the model's own dimension, if it has one."""
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> Any:
+        """The only place where ratios become integers, `dim` among them; what sets shapes is static.
+
+        None is the model's own dimension, if it has one.
+        """
 
     @abc.abstractmethod
-    def draw(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
+    def draw(self, sizes: Any, key: PRNGKeyArray) -> Any:
         """One instance: everything random but the training and test data."""
 
     @abc.abstractmethod
@@ -117,11 +138,11 @@ class AbstractSimulable(AbstractModel):
 
     @abc.abstractmethod
     def measure(
-        self, instance: Any, estimate: Any, sizes: Sizes, key: PRNGKeyArray
+        self, instance: Any, estimate: Any, sizes: Any, key: PRNGKeyArray
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Observables and order parameters of one trained instance."""
 
-    def replica(self, sizes: Sizes, key: PRNGKeyArray) -> tuple[dict[str, Array], dict[str, Array]]:
+    def replica(self, sizes: Any, key: PRNGKeyArray) -> tuple[dict[str, Array], dict[str, Array]]:
         """Draw, learn and measure once."""
         instance = self.draw(sizes, named(key, "instance"))
         estimate = self.learner().fit(instance, sizes, named(key, "training"))

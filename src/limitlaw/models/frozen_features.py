@@ -198,6 +198,10 @@ class FrozenFeatures(AbstractReadoutFeatures):
         orthogonal = jnp.where(norm > 0, rest / jnp.where(norm > 0, norm, 1.0), 0.0)
         return frozen_bulk(self._bulk_matrix(), spikes, orthogonal, self.members(), dense or self.groups > 1)
 
+    @property
+    def own_dim(self) -> int:
+        return self.weights.shape[1]
+
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         own = self.weights.shape[1]
         if dim is not None and dim != own:

@@ -20,7 +20,7 @@ _INNER = ("replica", "group", "group_", "spike")
 def learning_curve(
     theory: xr.Dataset | None = None,
     experiment: xr.Dataset | None = None,
-    quantity: str = "test_error",
+    quantity: str | None = None,
     x: str | None = None,
     axes: Axes | None = None,
     label: str | None = None,
@@ -36,7 +36,7 @@ def learning_curve(
     Args:
         theory: from `Study.solve`.
         experiment: from `Study.simulate`; its points need not be the theory's.
-        quantity: name of a variable without inner axes (group, spike).
+        quantity: name of a variable without inner axes (group, spike); the model's headline by default.
         x: the axis along the abscissa; by default the first numeric one.
         axes: where to draw; a new figure by default.
         label: prefix of the legend's entries.
@@ -49,6 +49,7 @@ def learning_curve(
     given = [data for data in (theory, experiment) if data is not None]
     if not given:
         raise InvalidInput("learning_curve", "theory", "given, or `experiment`", "neither")
+    quantity = str(given[0].attrs.get("headline", "test_error")) if quantity is None else quantity
     for data in given:
         _require(data, quantity)
     _require_same_axes(given)

@@ -56,7 +56,7 @@ class RowLaw(NamedTuple):
 
     def _spectrum(self, covariance: Covariance, dim: int, spikes: int) -> Float[Array, " dim"]:
         along = jnp.broadcast_to(jnp.asarray(covariance.spike_eigenvalue), (spikes,))
-        sectors = _sectors(jnp.asarray(covariance.shares), dim - spikes)
+        sectors = eigenspaces(jnp.asarray(covariance.shares), dim - spikes)
         return jnp.concatenate([along, jnp.asarray(covariance.eigenvalues)[sectors]])
 
     def orthogonal_teacher(self, dim: int, spikes: int) -> Float[Array, " dim"]:
@@ -64,7 +64,7 @@ class RowLaw(NamedTuple):
         if self.covariance is None:
             return jnp.eye(dim)[spikes]
         shares, given = jnp.asarray(self.covariance.shares), self.covariance.teacher_shares
-        sectors = _sectors(shares, dim - spikes)
+        sectors = eigenspaces(shares, dim - spikes)
         within = (shares if given is None else jnp.asarray(given)) / jnp.bincount(
             sectors, length=shares.shape[0]
         )
@@ -72,7 +72,7 @@ class RowLaw(NamedTuple):
         return direction / jnp.linalg.norm(direction)
 
 
-def _sectors(shares: Float[Array, " sectors"], count: int) -> Int[Array, " count"]:
+def eigenspaces(shares: Float[Array, " sectors"], count: int) -> Int[Array, " count"]:
     """Eigenspace of each coordinate, by the shares to the nearest coordinate."""
     ends = jnp.cumsum(shares)[:-1]
     return jnp.searchsorted(ends, (jnp.arange(count) + 0.5) / count)

@@ -105,7 +105,7 @@ def assemble(
     attributes = description["attributes"] | {"complete": int(complete)}
     if left_out:
         attributes["left_out"] = ", ".join(sorted(left_out))
-    return experiment_dataset(kept, axes, attributes)
+    return experiment_dataset(kept, 2, axes, attributes, description.get("meanings"))
 
 
 def _name(point: int, replica: int) -> str:

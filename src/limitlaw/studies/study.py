@@ -91,7 +91,7 @@ class Study:
         """
         solution = solve_batch(self.models, dim, quantities)
         attributes = self._attributes() | ({} if dim is None else {"dim": dim})
-        return theory_dataset(solution, self.coordinates, attributes)
+        return theory_dataset(solution, self.coordinates, attributes, self.model.results)
 
     def simulate(
         self,
@@ -132,6 +132,7 @@ class Study:
         description = {
             "axes": {name: list(c) for name, c in self.coordinates.items()},
             "attributes": attributes,
+            "meanings": self.model.results,
         }
         identity = {
             "study": fingerprint(self.models),

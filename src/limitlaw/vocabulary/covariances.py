@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 
-__all__ = ["Covariance"]
+__all__ = ["Covariance", "Spectrum"]
 
 
 class Covariance(eqx.Module):
@@ -55,6 +55,57 @@ class Covariance(eqx.Module):
         if is_traced(self.eigenvalues):
             return "covariance"
         return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+
+
+class Spectrum(eqx.Module):
+    """Eigenvalues of a covariance, and the share of the directions that has each.
+
+    Attributes:
+        eigenvalues: zero or more, not all zero.
+        shares: positive, of sum one; None for equal ones.
+
+    Raises:
+        InvalidInput: shapes disagree, an eigenvalue is negative, all are zero, or shares do not sum to one.
+    """
+
+    eigenvalues: Float[Array, " atoms"] = eqx.field(converter=number)
+    shares: Float[Array, " atoms"] | None = eqx.field(converter=number, default=None)
+
+    def __check_init__(self) -> None:
+        _require_spectrum("eigenvalues", self.eigenvalues)
+        if self.shares is not None:
+            _require_spectrum("shares", self.shares)
+            if self.shares.shape != self.eigenvalues.shape:
+                allowed = f"a vector of shape {self.eigenvalues.shape}"
+                raise InvalidInput("Spectrum", "shares", allowed, f"shape {self.shares.shape}")
+            if not is_traced(self.shares) and abs(float(np.sum(self.shares)) - 1) > 1e-9:
+                raise InvalidInput("Spectrum", "shares", "shares that sum to one", self.shares)
+
+    def weights(self) -> Any:
+        """The shares, equal ones written out."""
+        count = self.eigenvalues.shape[0]
+        return np.full(count, 1 / count) if self.shares is None else self.shares
+
+    @property
+    def label(self) -> str:
+        """Short name for legends."""
+        if is_traced(self.eigenvalues):
+            return "spectrum"
+        return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+
+
+def as_spectrum(value: Any) -> Any:
+    """A spectrum, or the one with these eigenvalues and equal shares; None stays."""
+    return value if value is None or isinstance(value, Spectrum) else Spectrum(value)
+
+
+def _require_spectrum(field: str, value: Any) -> None:
+    if not hasattr(value, "shape") or value.ndim != 1 or value.shape == (0,):
+        raise InvalidInput("Spectrum", field, "a vector, one entry for each eigenvalue", repr(value))
+    if is_traced(value) or not isinstance(value, np.ndarray):
+        return
+    if not (np.all(np.isfinite(value)) and np.all(value >= 0) and np.any(value > 0)):
+        raise InvalidInput("Spectrum", field, "zero or more, finite, and not all zero", value)
 
 
 def _require_numbers(field: str, value: Any) -> None:

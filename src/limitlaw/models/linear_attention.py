@@ -1,0 +1,247 @@
+"""In-context learning of linear regression by linear attention."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import double_precision, is_traced, number
+from limitlaw.core.records import Solution
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.models._attention import CONTEXTS, IN_CONTEXT, AbstractLinearAttention, at_zero_penalty
+from limitlaw.models._fields import require_nonnegative
+from limitlaw.models.base import Plan
+from limitlaw.models.fixed_tasks import FixedTasks
+from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw, draw_pretraining
+from limitlaw.spectra.sample_covariance import SampleCovariance
+from limitlaw.theory.linear_attention import Contexts, Pretraining
+from limitlaw.vocabulary.covariances import Spectrum, as_spectrum
+
+
+class LinearAttention(AbstractLinearAttention):
+    r"""Linear attention pretrained on linear regression in context.
+
+    A sequence has l tokens x_i ~ N(0, 1_d/d) with labels y_i = <x_i, w> + sqrt(rho) eps_i and a query x;
+    the label of the query is predicted by
+
+        f = x' Gamma (h, g),     h = (d/l) sum_i y_i x_i,     g = (1/l) sum_i y_i^2,
+
+    which is linear attention with its value vector's token part set to zero. Gamma minimises
+
+        sum_mu (y_mu - f_mu)^2 + (n/d) penalty |Gamma|^2
+
+    over n pretraining sequences; there is no factor 1/2, and the penalty is the paper's. Each sequence has
+    one of k pretraining tasks w, which are uniform on the sphere of radius sqrt(d), or N(0, C) with a
+    `task_spectrum`.
+
+    Observables, all E (y - f)^2 with the label noise of the query: `icl_error` on fresh tasks, `idg_error`
+    on the pretraining tasks, `train_error` the mean squared residual, `task_gap` = icl - idg. Order
+    parameters, all (): `overlap` (1/d) tr Gamma and `norm` (1/d) |Gamma|^2, both without the column of g,
+    and `effective_penalty` xi, penalty / (1 - degrees of freedom / n). With x = (1 + rho) l/d:
+    icl_error = 1 + rho - 2 overlap + (1 + d (1 + rho)/l) norm for isotropic tasks.
+
+    Map to arXiv 2405.11751: sequences_per_dim_squared tau, context_per_dim alpha, tasks_per_dim kappa,
+    noise_variance rho, penalty lambda. Structured tasks: arXiv 2509.26551.
+
+    Attributes:
+        sequences_per_dim_squared: n/d^2.
+        context_per_dim: l/d.
+        tasks_per_dim: k/d; inf is a fresh task for every sequence.
+        noise_variance: rho >= 0.
+        penalty: lambda >= 0; 0 is the interpolator of least norm, and its errors are infinite at n = d^2.
+        test_context_per_dim: l/d of the test's contexts; None for those of pretraining.
+        test_noise_variance: rho of the test; None for that of pretraining.
+        task_spectrum: `ll.covariances.Spectrum` of C, or its eigenvalues with equal shares; None for C = 1.
+        test_task_spectrum: diagonal of the test tasks' covariance in the eigenbasis of C, an entry for each
+            eigenvalue of `task_spectrum`; None for the law of the pretraining tasks.
+
+    Raises:
+        InvalidInput: a ratio is out of range, or a spectrum has negative entries.
+    """
+
+    sequences_per_dim_squared: Float[Array, ""] = eqx.field(converter=number)
+    context_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    tasks_per_dim: Float[Array, ""] = eqx.field(converter=number)
+    noise_variance: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] = eqx.field(converter=number)
+    test_context_per_dim: Float[Array, ""] | None = eqx.field(converter=number, default=None)
+    test_noise_variance: Float[Array, ""] | None = eqx.field(converter=number, default=None)
+    task_spectrum: Spectrum | None = eqx.field(converter=as_spectrum, default=None)
+    test_task_spectrum: Float[Array, " atoms"] | None = eqx.field(converter=number, default=None)
+
+    reference: ClassVar[Reference] = IN_CONTEXT
+    standing: ClassVar[Standing] = Standing.HEURISTIC
+    meanings: ClassVar[dict[str, str]] = CONTEXTS | {
+        "tasks_per_dim": "k/d, pretraining tasks per dimension",
+        "test_task_spectrum": "the variance of test tasks along each eigenspace",
+    }
+
+    def __check_init__(self) -> None:
+        self.check_contexts()
+        owner, field = type(self).__name__, "tasks_per_dim"
+        require_nonnegative(owner, field, self.tasks_per_dim, self.meanings[field], infinite=True)
+        if not is_traced(self.tasks_per_dim) and self.tasks_per_dim == 0:
+            raise InvalidInput(owner, field, "positive, or inf", 0, self.meanings[field])
+        if self.task_spectrum is not None and not isinstance(self.task_spectrum, Spectrum):
+            raise InvalidInput(owner, "task_spectrum", "a spectrum or eigenvalues", repr(self.task_spectrum))
+        if self.test_task_spectrum is not None:
+            self._check_test_tasks(self.test_task_spectrum)
+
+    def _check_test_tasks(self, value: Any) -> None:
+        owner, field = type(self).__name__, "test_task_spectrum"
+        Spectrum(value)
+        if self.task_spectrum is not None and value.shape != self.task_spectrum.eigenvalues.shape:
+            allowed = (
+                f"of shape {self.task_spectrum.eigenvalues.shape}, as the eigenvalues of `task_spectrum`"
+            )
+            raise InvalidInput(owner, field, allowed, f"shape {value.shape}", self.meanings[field])
+
+    @classmethod
+    def example(cls) -> Self:
+        """Twice as many sequences as parameters, few tasks: a point of the paper's first figure."""
+        return cls(2.0, 10.0, 0.5, 0.01, 0.1)
+
+    def limit(self, plan: Plan, dim: Any) -> Solution:
+        if dim is not None:
+            allowed = "None: no finite-size term is known (`fixed_tasks` keeps the dimension and its tasks)"
+            raise InvalidInput("solve", "dim", allowed, "a dimension", "the token dimension d")
+        pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
+        if plan.branch == "interior":
+            result = pretraining.limit(pretraining.effective(jnp.asarray(self.penalty)), *exam)
+        else:
+            result = pretraining.limit(self._interpolating(pretraining), *exam)
+            result = at_zero_penalty(result, pretraining.samples, 1.0)
+        return self.named(result, pretraining.penalty)
+
+    def pretraining(self) -> Pretraining:
+        """What the limit depends on, before the penalty."""
+        eigenvalues, shares = self._atoms()
+        tasks = SampleCovariance(eigenvalues, shares, 1 / jnp.asarray(self.tasks_per_dim))
+        rho = jnp.asarray(self.noise_variance)
+        contexts = Contexts(rho, (tasks.mean() + rho) / self.context_per_dim)
+        return Pretraining(tasks, contexts, jnp.asarray(self.sequences_per_dim_squared))
+
+    def test_contexts(self) -> Contexts:
+        """Noise of the test's labels and of its contexts."""
+        length, rho = self.test_length(), jnp.asarray(self.test_noise())
+        power = self._atoms()[1] @ self._test_variances()
+        return Contexts(rho, (power + rho) / length)
+
+    def _atoms(self) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
+        """Eigenvalues of the tasks' covariance and their shares; an isotropic one takes those of the test."""
+        if self.task_spectrum is not None:
+            return jnp.asarray(self.task_spectrum.eigenvalues), jnp.asarray(self.task_spectrum.weights())
+        count = 1 if self.test_task_spectrum is None else self.test_task_spectrum.shape[0]
+        return jnp.ones(count), jnp.full(count, 1 / count)
+
+    def _test_variances(self) -> Float[Array, " atoms"]:
+        return self._atoms()[0] if self.test_task_spectrum is None else jnp.asarray(self.test_task_spectrum)
+
+    def _interpolating(self, pretraining: Pretraining) -> Float[Array, ""]:
+        """The effective penalty at zero penalty: positive with fewer sequences than parameters."""
+        fewer = pretraining.samples < 1
+        # Where it vanishes, any other number of samples will do inside the branch that is not taken.
+        inside = dataclasses.replace(pretraining, samples=jnp.where(fewer, pretraining.samples, 0.5))
+        isotropic = pretraining.tasks.eigenvalues.shape == (1,)
+        root = inside.interpolating() if isotropic else inside.effective(jnp.asarray(0.0))
+        return jnp.where(fewer, root, 0.0)
+
+    def penalty_of(self, effective_penalty: Any) -> np.ndarray:
+        """The penalty with a given effective one; one to one, and explicit.
+
+        Args:
+            effective_penalty: xi, any shape.
+        """
+        with double_precision():
+            return np.asarray(jax.vmap(self.pretraining().penalty)(jnp.atleast_1d(effective_penalty)))
+
+    def alignment(self) -> np.ndarray:
+        """What a unit of test-task variance along each eigenspace of the pretraining tasks costs.
+
+        The error on fresh tasks is affine in their covariance: with the entries t of `test_task_spectrum`,
+        shares p and x_t = (mean t + rho_t) d/l_t,
+
+            icl_error = rho_t + sum_i p_i t_i alignment_i + x_t norm
+
+        (the alignment matrix of arXiv 2509.26551, in its eigenbasis).
+        """
+        with double_precision():
+            effective = self.limit(self.plan(), None).order_parameters["effective_penalty"]
+            return np.asarray(self.pretraining().alignment(effective))
+
+    def at_best_penalty(self, minimise: str = "icl_error") -> Self:
+        """This model at the penalty that minimises an observable; 0 where none helps.
+
+        The search is over the effective penalty, to which the penalty belongs one to one and explicitly: a
+        scan over ten decades, then a bounded refinement.
+
+        Args:
+            minimise: "icl_error" or "idg_error".
+        """
+        if minimise not in ("icl_error", "idg_error"):
+            raise InvalidInput("at_best_penalty", "minimise", '"icl_error" or "idg_error"', repr(minimise))
+        part = {"icl_error": "fresh", "idg_error": "known"}[minimise]
+        with double_precision():
+            pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
+            least = float(self._interpolating(pretraining))
+
+            @jax.jit
+            def error(logarithm):
+                return getattr(pretraining.limit(least + jnp.exp(logarithm), *exam), part)
+
+            found = least + np.exp(_minimised(error))
+            penalty = float(pretraining.penalty(jnp.asarray(found)))
+        best = dataclasses.replace(self, penalty=penalty)
+        none = dataclasses.replace(self, penalty=0.0)
+        errors = [float(one.limit(one.plan(), None)[minimise]) for one in (best, none)]
+        return none if errors[1] <= errors[0] else best
+
+    def fixed_tasks(self, tasks: Any) -> FixedTasks:
+        """The same statement with given pretraining tasks, at their own dimension.
+
+        Args:
+            tasks: one in each row; `tasks_per_dim` and `task_spectrum` give way to them.
+
+        Raises:
+            InvalidInput: fresh tasks have a spectrum (give `FixedTasks.test_tasks` in its place).
+        """
+        if self.test_task_spectrum is not None or self.task_spectrum is not None:
+            allowed = "None for fresh tasks on the sphere (build FixedTasks with test_tasks otherwise)"
+            raise InvalidInput(type(self).__name__, "test_task_spectrum", allowed, "a spectrum")
+        fields = [name for name in CONTEXTS if hasattr(self, name)]
+        return FixedTasks(tasks, **{name: getattr(self, name) for name in fields})
+
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> AttentionSizes:
+        return self.attention_sizes(dim, float(self.tasks_per_dim), test_samples)
+
+    def draw(self, sizes: AttentionSizes, key: PRNGKeyArray) -> PretrainingSet:
+        """The pretraining tasks, and the law of fresh ones."""
+        eigenvalues, shares = self._atoms()
+        spherical = self.task_spectrum is None
+        law = TaskLaw(eigenvalues, shares, spherical)
+        test = TaskLaw(self._test_variances(), shares, spherical and self.test_task_spectrum is None)
+        noises = jnp.asarray(self.noise_variance), jnp.asarray(self.test_noise())
+        return draw_pretraining(key, sizes, law, test, *noises)
+
+
+def _minimised(error: Callable[[Any], Any]) -> float:
+    """Where a function of the logarithm of a penalty is least."""
+    from scipy.optimize import minimize_scalar
+
+    grid = np.linspace(*_DECADES, _SCANNED)
+    values = np.asarray(jax.vmap(error)(jnp.asarray(grid)))
+    place = int(np.argmin(values))
+    ends = grid[max(place - 1, 0)], grid[min(place + 1, _SCANNED - 1)]
+    return minimize_scalar(
+        lambda x: float(error(x)), bounds=ends, method="bounded", options={"xatol": 1e-10}
+    ).x
+
+
+_DECADES = np.log(1e-7), np.log(1e5)
+_SCANNED = 241

@@ -1,0 +1,73 @@
+"""Sequences for in-context regression: a query token, the summary of its context, and the label.
+
+Tokens are N(0, 1_d/d), labels y = <x, w> + sqrt(rho) N(0, 1) with independent noise for each pair. Linear
+attention sees a context of l pairs through
+
+    h = (d/l) sum_i y_i x_i,     g = (1/l) sum_i y_i^2.
+
+Given the task, (h, g) depends on the context through its projections on the task, its noises and one Gaussian
+vector orthogonal to the task: d + 3 random numbers in place of l (d + 1). `literal_sequences` draws them all.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from limitlaw.core.keys import named
+
+
+class Sequences(NamedTuple):
+    """Query tokens x, context summaries (h, g), and labels of the queries."""
+
+    token: Float[Array, "sequences dim"]
+    context: Float[Array, "sequences dim_and_one"]
+    label: Float[Array, " sequences"]
+
+
+def draw_sequences(
+    key: PRNGKeyArray,
+    tasks: Float[Array, "sequences dim"],
+    length: Int[Array, ""],
+    noise_variance: Float[Array, ""],
+) -> Sequences:
+    """One sequence for each task, exact for every length l >= 1."""
+    count, dim = tasks.shape
+    norm = jnp.linalg.norm(tasks, axis=1)
+    unit, size, noise = tasks / norm[:, None], norm / jnp.sqrt(dim), jnp.sqrt(noise_variance)
+    # Bartlett: the Gram matrix of l projections on the task and l noises.
+    square = jax.random.chisquare(named(key, "projections"), length, (count,))
+    along = jax.random.normal(named(key, "along"), (count,))
+    rest = jax.random.chisquare(named(key, "rest"), jnp.maximum(length - 1, 1), (count,))
+    noises = along**2 + jnp.where(length > 1, rest, 0.0)
+    product = jnp.sqrt(square) * along
+    cross = size * square + noise * product
+    power = size**2 * square + 2 * size * noise * product + noise_variance * noises
+    free = jax.random.normal(named(key, "free"), (count, dim))
+    free = free - jnp.sum(free * unit, axis=1)[:, None] * unit
+    pull = cross[:, None] * unit + jnp.sqrt(power)[:, None] * free
+    context = jnp.column_stack([jnp.sqrt(dim) / length * pull, power / length])
+    token, label = _query(named(key, "query"), tasks, noise)
+    return Sequences(token, context, label)
+
+
+def literal_sequences(
+    key: PRNGKeyArray, tasks: Float[Array, "sequences dim"], length: int, noise_variance: Float[Array, ""]
+) -> Sequences:
+    """The same with all l tokens of every context drawn."""
+    count, dim = tasks.shape
+    noise = jnp.sqrt(noise_variance)
+    tokens = jax.random.normal(named(key, "tokens"), (count, length, dim)) / jnp.sqrt(dim)
+    labels = jnp.einsum("nld,nd->nl", tokens, tasks)
+    labels = labels + noise * jax.random.normal(named(key, "noises"), (count, length))
+    pull = dim / length * jnp.einsum("nl,nld->nd", labels, tokens)
+    context = jnp.column_stack([pull, jnp.mean(labels**2, axis=1)])
+    token, label = _query(named(key, "query"), tasks, noise)
+    return Sequences(token, context, label)
+
+
+def _query(key: PRNGKeyArray, tasks: Float[Array, "sequences dim"], noise: Float[Array, ""]):
+    count, dim = tasks.shape
+    token = jax.random.normal(named(key, "token"), (count, dim)) / jnp.sqrt(dim)
+    return token, jnp.sum(token * tasks, axis=1) + noise * jax.random.normal(named(key, "noise"), (count,))

@@ -1,0 +1,164 @@
+"""Pretraining sets for linear attention: tasks, sizes, and what is trained and tested on them."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from limitlaw.core.counts import is_count
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.keys import named
+from limitlaw.simulation.attention import AttentionEstimate, train_attention
+from limitlaw.simulation.contexts import Sequences, draw_sequences
+from limitlaw.simulation.rows import eigenspaces
+from limitlaw.vocabulary.tasks import (
+    TaskMoments,
+    attention_error,
+    gaussian_moments,
+    moments_of,
+    spherical_moments,
+)
+
+
+class AttentionSizes(eqx.Module):
+    """Integer sizes of one experiment.
+
+    Attributes:
+        length, test_length: l, tokens of a context.
+        dim: d.
+        sequences: n.
+        tasks: k; None for a fresh task in every sequence.
+    """
+
+    length: Int[Array, ""]
+    test_length: Int[Array, ""]
+    dim: int = eqx.field(static=True)
+    sequences: int = eqx.field(static=True)
+    tasks: int | None = eqx.field(static=True)
+
+
+def attention_sizes(
+    owner: str, dim: int | None, ratios: Mapping[str, float], test_samples: int | None
+) -> AttentionSizes:
+    """Sizes at token dimension `dim`; ratios are rounded to the nearest integer.
+
+    Raises:
+        InvalidInput: some size comes out as zero, or a test set is asked for.
+    """
+    if dim is None or not is_count(dim, 2):
+        raise InvalidInput("simulate", "dim", "an integer of 2 or more", repr(dim), "the token dimension d")
+    if test_samples is not None:
+        allowed = "None: test errors are exact averages over sequences, without a test set"
+        raise InvalidInput("simulate", "test_samples", allowed, test_samples)
+    units = {"sequences_per_dim_squared": ("sequence", dim**2), "tasks_per_dim": ("task", dim)}
+    counts = {}
+    for name, ratio in ratios.items():
+        noun, unit = units.get(name, ("token in a context", dim))
+        counts[name] = None if np.isinf(ratio) else round(ratio * unit)
+        if counts[name] == 0:
+            raise InvalidInput(owner, name, f"at least one {noun} at dim={dim}", ratio)
+    length, test_length = (
+        jnp.asarray(counts[name], dtype=int) for name in ("context_per_dim", "test_context_per_dim")
+    )
+    return AttentionSizes(
+        length, test_length, dim, counts["sequences_per_dim_squared"], counts["tasks_per_dim"]
+    )
+
+
+class TaskLaw(eqx.Module):
+    """Tasks uniform on the sphere of radius sqrt(d), or Gaussian with a diagonal covariance.
+
+    Attributes:
+        variances: along each eigenspace; not used on the sphere.
+        shares: of the directions in each eigenspace.
+        spherical: whether tasks lie on the sphere.
+    """
+
+    variances: Float[Array, " atoms"]
+    shares: Float[Array, " atoms"]
+    spherical: bool = eqx.field(static=True)
+
+    def diagonal(self, dim: int) -> Float[Array, " dim"]:
+        """The covariance at dimension d, eigenspaces to the nearest coordinate."""
+        return self.variances[eigenspaces(self.shares, dim)]
+
+    def draw(self, key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "count dim"]:
+        """Independent tasks."""
+        normal = jax.random.normal(key, (count, dim))
+        if self.spherical:
+            return jnp.sqrt(dim) * normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
+        return normal * jnp.sqrt(self.diagonal(dim))
+
+    def moments(self, dim: int, noise_variance: Float[Array, ""]) -> TaskMoments:
+        """What the error on fresh tasks depends on."""
+        if self.spherical:
+            return spherical_moments(dim, noise_variance)
+        return gaussian_moments(self.diagonal(dim), noise_variance)
+
+
+class PretrainingSet(eqx.Module):
+    """Tasks of pretraining, and the law of those that come later.
+
+    Attributes:
+        tasks: given or drawn; None for a fresh one in every sequence.
+        law: of the pretraining tasks.
+        test: of fresh tasks.
+        noise_variance, test_noise_variance: rho.
+        fresh: given fresh tasks in place of `test`, or None.
+    """
+
+    tasks: Float[Array, "tasks dim"] | None
+    law: TaskLaw
+    test: TaskLaw
+    noise_variance: Float[Array, ""]
+    test_noise_variance: Float[Array, ""]
+    fresh: Float[Array, "fresh dim"] | None = None
+
+    def assigned(self, key: PRNGKeyArray, sizes: AttentionSizes) -> Float[Array, "sequences dim"]:
+        """The task of each sequence."""
+        if self.tasks is None:
+            return self.law.draw(key, sizes.sequences, sizes.dim)
+        return self.tasks[jax.random.randint(key, (sizes.sequences,), 0, self.tasks.shape[0])]
+
+    def sequences(self, key: PRNGKeyArray, sizes: AttentionSizes) -> Sequences:
+        """The pretraining sequences."""
+        tasks = self.assigned(named(key, "assignment"), sizes)
+        return draw_sequences(named(key, "sequences"), tasks, sizes.length, self.noise_variance)
+
+    def errors(
+        self, matrix: Float[Array, "dim dim_and_one"], sizes: AttentionSizes
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Exact errors on fresh tasks and on those of pretraining, in the test's contexts."""
+        noise, length = self.test_noise_variance, sizes.test_length
+        fresh = self.test.moments(sizes.dim, noise) if self.fresh is None else moments_of(self.fresh, noise)
+        known = self.law.moments(sizes.dim, noise) if self.tasks is None else moments_of(self.tasks, noise)
+        return (
+            attention_error(matrix, fresh, length, noise),
+            attention_error(matrix, known, length, noise),
+        )
+
+
+def draw_pretraining(
+    key: PRNGKeyArray,
+    sizes: AttentionSizes,
+    law: TaskLaw,
+    test: TaskLaw,
+    noise_variance: Float[Array, ""],
+    test_noise_variance: Float[Array, ""],
+) -> PretrainingSet:
+    """Draw the pretraining tasks."""
+    tasks = None if sizes.tasks is None else law.draw(named(key, "tasks"), sizes.tasks, sizes.dim)
+    return PretrainingSet(tasks, law, test, noise_variance, test_noise_variance)
+
+
+class AttentionLearner(eqx.Module):
+    """Ridge regression on the attention matrix."""
+
+    penalty: Float[Array, ""]
+
+    def fit(self, instance: PretrainingSet, sizes: AttentionSizes, key: PRNGKeyArray) -> AttentionEstimate:
+        """Draw the sequences and train on them."""
+        return train_attention(instance.sequences(key, sizes), self.penalty)

@@ -1,0 +1,120 @@
+"""In-context learning of linear regression by linear attention (arXiv 2405.11751).
+
+The attention matrix Gamma solves a ridge problem in d^2 dimensions whose features have covariance
+(R + x) (x) 1/d: R = (1/k) sum w w' of the pretraining tasks, x = (c + rho)/alpha the noise of a context, c
+the tasks' power. Every quantity is a trace of (R + nu)^-1 at nu = x + xi, with xi the effective penalty.
+Tasks may have a covariance (arXiv 2509.26551).
+
+Map to the paper: tau n/d^2, alpha l/d, kappa k/d, rho the label noise; the penalty term is
+(n/d) lambda |Gamma|^2. Sums of positive terms replace the paper's differences, so that nothing cancels at
+small x, large penalties or few tasks.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from limitlaw.spectra.sample_covariance import SampleCovariance
+from limitlaw.theory.ridge_equivalent import effective_penalty
+
+
+class Contexts(NamedTuple):
+    """Noise rho of the labels, and x = (c + rho)/alpha of a context."""
+
+    label: Float[Array, ""]
+    token: Float[Array, ""]
+
+
+class AttentionLimit(NamedTuple):
+    """Errors E (y - f)^2 with label noise, and order parameters.
+
+    Attributes:
+        fresh, known: error on fresh tasks and on those of pretraining, under the test contexts.
+        train: mean squared residual.
+        overlap: (1/d) tr Gamma.
+        norm: (1/d) |Gamma|^2.
+        effective: xi.
+    """
+
+    fresh: Float[Array, ""]
+    known: Float[Array, ""]
+    train: Float[Array, ""]
+    overlap: Float[Array, ""]
+    norm: Float[Array, ""]
+    effective: Float[Array, ""]
+
+
+class Pretraining(eqx.Module):
+    """What is pretrained on.
+
+    Attributes:
+        tasks: law of R.
+        contexts: of pretraining.
+        samples: n/d^2.
+    """
+
+    tasks: SampleCovariance
+    contexts: Contexts
+    samples: Float[Array, ""]
+
+    def degrees(self, effective: Float[Array, ""]) -> Float[Array, ""]:
+        """(1/d) tr (R + x)/(R + x + xi), per d^2 parameters."""
+        x = self.contexts.token
+        nu = x + effective
+        return (x + effective * self.tasks.retained(nu).once) / nu
+
+    def effective(self, penalty: Float[Array, ""]) -> Float[Array, ""]:
+        """xi at a positive penalty, or at zero with fewer samples than parameters."""
+        x, samples = self.contexts.token, self.samples
+        # R + x has no eigenvalue below x.
+        least = jnp.maximum(x * (1 - samples) / samples, 0.0)
+        return effective_penalty(self.degrees, penalty, samples, self.tasks.mean() + x, least)
+
+    def interpolating(self) -> Float[Array, ""]:
+        """xi at zero penalty and n < d^2, isotropic tasks: a quadratic in xi/(1 - samples)."""
+        scale, ratio, x = self.tasks.eigenvalues[0], self.tasks.dims_per_sample, self.contexts.token
+        half = scale + x - self.samples * scale * ratio
+        root = jnp.sqrt(half**2 + 4 * self.samples * x * scale * ratio)
+        negative = 2 * x * scale * ratio / jnp.where(half > 0, 1.0, root - half)
+        return (1 - self.samples) * jnp.where(half > 0, (half + root) / (2 * self.samples), negative)
+
+    def penalty(self, effective: Float[Array, ""]) -> Float[Array, ""]:
+        """The penalty that has this effective one: explicit, so that sweeps need no root."""
+        return effective * (1 - self.degrees(effective) / self.samples)
+
+    def alignment(self, effective: Float[Array, ""]) -> Float[Array, " atoms"]:
+        """Slope of the missed part of the fresh error in the test tasks' variance along each eigenspace."""
+        plain = Contexts(jnp.asarray(0.0), jnp.asarray(0.0))
+        units = jnp.diag(1 / self.tasks.shares)
+        return jax.vmap(lambda unit: self.limit(effective, plain, unit).fresh)(units)
+
+    def limit(
+        self, effective: Float[Array, ""], test: Contexts, test_tasks: Float[Array, " atoms"]
+    ) -> AttentionLimit:
+        """All quantities at a given effective penalty (arXiv 2405.11751; structured tasks as in 2509.26551).
+
+        Args:
+            effective: xi.
+            test: contexts of the test.
+            test_tasks: diagonal of the test tasks' covariance in the eigenbasis of the pretraining tasks'.
+        """
+        x, rho, nu = self.contexts.token, self.contexts.label, self.contexts.token + effective
+        plain = self.tasks.resolvent(nu, jnp.ones_like(self.tasks.eigenvalues))
+        tested, kept = self.tasks.resolvent(nu, test_tasks), self.tasks.retained(nu)
+        left = 1 - self.degrees(effective) / self.samples
+        double = (kept.twice + 2 * x * plain.mixed + x**2 * plain.double) / self.samples
+        known = (rho + x * kept.once + effective * nu * plain.mixed) / (1 - double)
+        noise = known / self.samples
+        norm = kept.twice + noise * (plain.mixed + x * plain.double)
+        missed = nu**2 * tested.double + noise * (tested.mixed + x * tested.double)
+        return AttentionLimit(
+            fresh=test.label + missed + test.token * norm,
+            known=known + (test.label - rho) + (test.token - x) * norm,
+            train=known * left**2,
+            overlap=kept.once,
+            norm=norm,
+            effective=effective,
+        )
