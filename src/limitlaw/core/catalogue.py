@@ -47,6 +47,9 @@ FIGURES = {
     "one-step-spectra": "the spectrum before and after the step",
     "one-step-tails": "the spectrum's tail for several vocabularies",
     "one-step-first-batch": "test error against the first batch: isotropic mapping, exact theory, networks",
+    "attention-sequences": "linear attention: errors against pretraining sequences, double descent",
+    "attention-contexts": "linear attention: errors against context length, for several numbers of tasks",
+    "attention-best-contexts": "linear attention: where longer contexts stop helping",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

@@ -17,7 +17,7 @@ from limitlaw.figures.panels import SCALES, Panel, Scale, StudyFigure
 from limitlaw.figures.pictures import save_picture
 from limitlaw.plots import learning_curve
 from limitlaw.plots.style import look
-from limitlaw.studies import save
+from limitlaw.studies import Study, save
 from limitlaw.studies.files import require_writable
 
 
@@ -54,9 +54,15 @@ def make_figure(
         module, _, function = DRAWN[name].partition(":")
         draw = getattr(importlib.import_module(f"limitlaw.figures.{module}"), function)
         return FigureResult(path, *draw(SCALES[scale], path))
-    from limitlaw.figures.one_step import STUDY_FIGURES
+    figure = study_figures()[name]
+    return _draw(figure, figure.scaled(scale, SCALES[scale]), path, progress)
 
-    return _draw(STUDY_FIGURES[name], SCALES[scale], path, progress)
+
+def study_figures() -> dict[str, StudyFigure]:
+    """Figures that are learning curves."""
+    from limitlaw.figures import attention, one_step
+
+    return one_step.STUDY_FIGURES | attention.STUDY_FIGURES
 
 
 DRAWN = {
@@ -69,6 +75,7 @@ DRAWN = {
     "one-step-letters": "readout_letters:draw_letters",
     "one-step-first-batch": "first_batch:draw_first_batch",
     "one-step-sample-split": "sample_split:draw_sample_split",
+    "attention-best-contexts": "attention:draw_best_contexts",
 }
 """Figures that are no learning curves, by the function that draws them."""
 
@@ -92,6 +99,15 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
     return FigureResult(path, header, rows)
 
 
+def _thinned(panel: Panel, scale: Scale) -> Study:
+    """The points of the experiment."""
+    if panel.at is not None:
+        axes = {axis.name: axis.values for axis in panel.study.axes}
+        return Study(panel.study.model, axes | {panel.x: list(panel.at)})
+    points = 2 * scale.points // 3 if panel.costly else scale.points
+    return panel.study.thin(**{panel.x: max(points, 2)})
+
+
 def _settle_legend(place, title: str, shared: bool) -> None:
     """Left panels leave a shared legend to the last one, and keep one of their own inside."""
     if shared:
@@ -101,18 +117,19 @@ def _settle_legend(place, title: str, shared: bool) -> None:
 
 
 def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress):
-    points = 2 * scale.points // 3 if panel.costly else scale.points
-    thin = panel.study.thin(**{panel.x: max(points, 2)})
+    thin = _thinned(panel, scale)
     stem = path.with_suffix("")
     theory = panel.study.solve(dim=scale.dim if panel.finite_width else None)
     store = stem.with_name(f"{stem.name}-cells-{number + 1}")
     experiment = thin.simulate(scale.dim, scale.replicas, store=store, progress=progress)
     save(theory, stem.with_name(f"{stem.name}-theory-{number + 1}.nc"))
     save(experiment, stem.with_name(f"{stem.name}-experiment-{number + 1}.nc"))
-    learning_curve(theory, experiment, x=panel.x, axes=place, logx=panel.logx)
+    learning_curve(theory, experiment, panel.quantity, x=panel.x, axes=place, logx=panel.logx)
+    if panel.limits is not None:
+        place.set_ylim(*panel.limits)
     if panel.floor is not None:
         place.axhline(panel.floor[0], color="0.35", ls="--", lw=1.2, label=panel.floor[1])
     place.set_title(panel.title)
     place.legend(title=panel.legend, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    header, rows = table_of(compare(theory, experiment))
+    header, rows = table_of(compare(theory, experiment), panel.quantity)
     return ["panel", *header], [[panel.title, *row] for row in rows]

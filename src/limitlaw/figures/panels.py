@@ -1,6 +1,6 @@
 """A figure made of studies: what is varied, how finely, and where the dashed lines are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,12 +26,15 @@ class Panel(NamedTuple):
     Attributes:
         title: above it.
         study: the theory's grid.
-        x: the axis along the abscissa; experiments keep `Scale.points` of its points.
+        x: the axis along the abscissa.
         legend: name of the other axis in the legend.
         floor: a level drawn dashed, with its name; None for none.
         logx: logarithmic abscissa.
         finite_width: lines carry the leading finite-width term at the experiment's dimension.
         costly: experiments keep two thirds of the scale's points; each size is a compilation.
+        quantity: what is drawn; None for the model's headline.
+        at: where along x experiments are made, in place of `Scale.points` points.
+        limits: of the ordinate.
     """
 
     title: str
@@ -42,14 +45,22 @@ class Panel(NamedTuple):
     logx: bool = False
     finite_width: bool = False
     costly: bool = False
+    quantity: str | None = None
+    at: Sequence[float] | None = None
+    limits: tuple[float, float] | None = None
 
 
 class StudyFigure(NamedTuple):
-    """A named figure and what it is made of."""
+    """A named figure and what it is made of; `dims` are its own dimensions, by the scale's name."""
 
     name: str
     caption: str
     panels: Callable[[], list[Panel]]
+    dims: Mapping[str, int] | None = None
+
+    def scaled(self, name: str, scale: Scale) -> Scale:
+        """The scale at the figure's own dimension, if it has one."""
+        return scale if self.dims is None else scale._replace(dim=min(scale.dim, self.dims[name]))
 
 
 def best_linear_error(target: Any) -> tuple[float, str]:
