@@ -14,7 +14,7 @@ test-all: .venv/installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: .venv/installed
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	failed=0; for script in benchmarks/*.py; do echo $$script; $(BIN)/python $$script || failed=1; done; exit $$failed
 
 lint: .venv/installed
 	$(BIN)/ruff format --check src tests benchmarks

@@ -4,9 +4,11 @@ import time
 
 import jax
 import jax.numpy as jnp
+from promises import Promises
 
 from limitlaw.core.precision import double_precision
 from limitlaw.simulation.augmented_lagrangian import minimise
+from limitlaw.simulation.convex import ACCEPTED
 from limitlaw.simulation.convex_risk import ConvexRisk
 from limitlaw.vocabulary.losses import Hinge, Huber, Logistic, Square
 from limitlaw.vocabulary.penalties import ElasticNet, Lasso, Ridge
@@ -33,6 +35,7 @@ def drawn(samples, features, signs):
 
 
 if __name__ == "__main__":
+    promises = Promises()
     with double_precision():
         solve = jax.jit(minimise)
         for samples, features, loss, penalty in CASES:
@@ -42,7 +45,7 @@ if __name__ == "__main__":
             start = time.perf_counter()
             found = jax.block_until_ready(solve(risk))
             seconds, name = time.perf_counter() - start, f"{loss.label}, {penalty.label}"
-            print(
-                f"n={samples} p={features} {name:34s} {seconds:6.2f} s, "
-                f"{int(found.newton_steps):3d} Newton steps, certificate {float(found.certificate):.0e}"
-            )
+            promises.hold(f"n={samples} p={features} {name}, seconds", seconds)
+            promises.hold("  Newton steps", int(found.newton_steps))
+            promises.hold("  certificate", float(found.certificate), ACCEPTED)
+    promises.settle()

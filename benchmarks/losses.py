@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+from promises import Promises, best_time
 
 import limitlaw as ll
 
@@ -15,22 +16,20 @@ def curve(loss, target, **fields):
     return ll.Study(model, over={"samples_per_dim": np.linspace(0.2, 3, 200)})
 
 
-def report(name, study, allowed=""):
+def report(promises, name, study, promised=None):
     """First call, then the best of three."""
     start = time.perf_counter()
     theory = study.solve()
-    first, times = time.perf_counter() - start, []
-    for _ in range(3):
-        start = time.perf_counter()
-        study.solve()
-        times.append(time.perf_counter() - start)
-    failed = int(np.sum(theory["status"] != 0))
-    print(f"200 points, {name:14s} {min(times):7.2f} s{allowed}, first call {first:6.2f} s, {failed} failed")
+    promises.hold(f"200 points, {name}, first call, seconds", time.perf_counter() - start)
+    promises.hold(f"200 points, {name}, compiled, seconds", best_time(study.solve, 3), promised)
+    promises.hold("  points not solved", int(np.sum(theory["status"] != 0)), 0)
 
 
 if __name__ == "__main__":
     labels, real = ll.targets.SignLabels(0.1), ll.targets.SingleIndex(ll.activations.Sin(), 0.1)
-    report("logistic", curve(ll.losses.Logistic(), labels), "   (allowed 5)")
-    report("hinge", curve(ll.losses.Hinge(), labels))
-    report("huber", curve(ll.losses.Huber(0.5), real))
-    report("square, bias", curve(ll.losses.Square(), real, shift=ll.biases.Trained()))
+    promises = Promises()
+    report(promises, "logistic", curve(ll.losses.Logistic(), labels), 5)
+    report(promises, "hinge", curve(ll.losses.Hinge(), labels))
+    report(promises, "huber", curve(ll.losses.Huber(0.5), real))
+    report(promises, "square, trained bias", curve(ll.losses.Square(), real, shift=ll.biases.Trained()))
+    promises.settle()

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-import time
+
+from promises import Promises, best_time
 
 COLD = """
 import time
@@ -19,25 +20,15 @@ print(built, time.perf_counter() - start, float(theory["residual"].max()))
 """
 
 
-def timed(function, repeats=5):
-    """Best of a few runs after one to compile."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def cold():
+def cold(promises):
     out = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True, check=True).stdout
     built, whole, residual = (float(word) for word in out.split())
-    print(f"import and build two models       {built:7.2f} s   (allowed 1.5)")
-    print(f"1000 points, K = 1, cold process  {whole:7.2f} s   (allowed 6), largest residual {residual:.0e}")
+    promises.hold("import and build two models, seconds", built, 1.5)
+    promises.hold("1000 points, K = 1, from a cold process, seconds", whole, 6)
+    promises.hold("  largest residual", residual, 1e-10)
 
 
-def warm():
+def warm(promises):
     import numpy as np
 
     import limitlaw as ll
@@ -51,11 +42,11 @@ def warm():
         ),
         over,
     )  # fmt: skip
-    print(f"1000 points, K = 1, compiled      {timed(one.solve):7.2f} s   (allowed 0.5)")
-    print(f"1000 points, K = 3, compiled      {timed(three.solve):7.2f} s   (allowed 1.5)")
+    promises.hold("1000 points, K = 1, compiled, seconds", best_time(one.solve), 0.5)
+    promises.hold("1000 points, K = 3, compiled, seconds", best_time(three.solve), 1.5)
 
 
-def gradient():
+def gradient(promises):
     import dataclasses
 
     import jax
@@ -72,12 +63,13 @@ def gradient():
         return ll.solve(dataclasses.replace(network, **values))["test_error"]
 
     value, slope = jax.jit(error), jax.jit(jax.value_and_grad(error))
-    loop = lambda function: timed(lambda: [jax.block_until_ready(function(fields)) for _ in range(200)])  # noqa: E731
-    ratio = loop(slope) / loop(value)
-    print(f"gradient in all fields / solve    {ratio:7.2f}     (allowed 3)")
+    loop = lambda f: best_time(lambda: [jax.block_until_ready(f(fields)) for _ in range(200)])  # noqa: E731
+    promises.hold("gradient in all fields, in solves", loop(slope) / loop(value), 3)
 
 
 if __name__ == "__main__":
-    cold()
-    warm()
-    gradient()
+    promises = Promises()
+    cold(promises)
+    warm(promises)
+    gradient(promises)
+    promises.settle()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from limitlaw.cli.ranges import entries, parse_assignments, parse_axis
-from limitlaw.cli.risks import parse_bias, parse_loss, parse_penalty, parse_readout
+from limitlaw.cli.risks import parse_bias, parse_covariance, parse_loss, parse_penalty, parse_readout
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
 
@@ -73,6 +73,8 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return parse_readout(text)
     if text.lower() == "none" and field in _optional(model):
         return None
+    if field == "covariance":
+        return parse_covariance(type(model).__name__, text)
     if isinstance(getattr(model, field), str):
         return text
     return _numbers(model, field, text)

@@ -1,8 +1,8 @@
-"""Text of a loss, a penalty, a trained bias or a readout's law to its object."""
+"""Text of a loss, a penalty, a trained bias, a readout's law or a covariance to its object."""
 
 from typing import Any
 
-from limitlaw.cli.ranges import split_commas
+from limitlaw.cli.ranges import entries, split_commas
 from limitlaw.core.catalogue import LOSSES, PENALTIES, READOUTS, find
 from limitlaw.core.errors import InvalidInput
 
@@ -65,6 +65,42 @@ def parse_readout(text: str) -> Any:
     counts = [int(one) if one.is_integer() else one for one in numbers[:1]]
     allowed = (0, 1, 2) if name == "normal" else (0, 1, 3)
     return _built("readout", name, kind, [*counts, *numbers[1:]], allowed)
+
+
+def parse_covariance(owner: str, text: str) -> Any:
+    """ "sectors((0.4,1.6),(0.5,0.5))", eigenvalues and their shares; or a bracket with one for each group.
+
+    Shares of the teacher and the variance along the spikes may follow, as in `ll.covariances.Covariance`.
+
+    Raises:
+        InvalidInput: another form, or numbers that a covariance does not take.
+    """
+    from limitlaw.vocabulary.covariances import Covariance
+
+    several = entries(text)
+    if several is not None:
+        return tuple(parse_covariance(owner, one) for one in several)
+    name, bracket, rest = text.partition("(")
+    fields = split_commas(rest[:-1]) if bracket and rest.endswith(")") else []
+    if name.strip().lower() != "sectors" or not 2 <= len(fields) <= 4:
+        raise InvalidInput(owner, "covariance", _COVARIANCE, repr(text))
+    return Covariance(*(_sector_numbers(owner, one) for one in fields))
+
+
+_COVARIANCE = (
+    "none, or sectors((0.4,1.6),(0.5,0.5)): eigenvalues, shares, then the teacher's shares and the variance "
+    "along the spikes where they differ"
+)
+
+
+def _sector_numbers(owner: str, text: str) -> Any:
+    parts = entries(text)
+    try:
+        if text.lower() == "none":
+            return None
+        return float(text) if parts is None else [float(part) for part in parts]
+    except ValueError:
+        raise InvalidInput(owner, "covariance", _COVARIANCE, repr(text)) from None
 
 
 def _call(field: str, text: str) -> tuple[str, list[float]]:

@@ -10,6 +10,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import real_points
 from limitlaw.core.precision import is_traced
 from limitlaw.vocabulary.biases import Trained
+from limitlaw.vocabulary.covariances import Covariance, covariances_of
 from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.penalties import AbstractPenalty
 from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget
@@ -77,6 +78,40 @@ def require_shift(owner: str, value: Any, meaning: str, shape: tuple[int, ...] |
     require_finite(owner, "shift", value, meaning, shape=None)
     if value.ndim > 1 or (shape is not None and value.shape not in ((), shape)):
         raise InvalidInput(owner, "shift", "of shape () or (groups,)", f"shape {value.shape}", meaning)
+
+
+def require_covariance(owner: str, value: Any, spikes: int) -> None:
+    """None, a covariance, or one for each group with the directions in common."""
+    meaning = "the shape of the bulk rows' covariance"
+    covariances = covariances_of(value)
+    if any(not isinstance(one, Covariance) for one in covariances):
+        several = isinstance(value, tuple)
+        allowed = "a tuple of Covariances, one for each group" if several else "a Covariance or None"
+        raise InvalidInput(owner, "covariance", allowed, reprlib.repr(value), meaning)
+    for one in covariances:
+        along = one.spike_eigenvalue.shape
+        if along not in ((), (spikes,)):
+            allowed = f"with one spike eigenvalue, or one for each of {spikes} spikes"
+            raise InvalidInput(owner, "covariance", allowed, f"shape {along}", meaning)
+    for one in covariances[1:]:
+        for field, first, other in (
+            ("shares", covariances[0].shares, one.shares),
+            ("teacher_shares", covariances[0].teacher_weights, one.teacher_weights),
+        ):
+            _require_common(owner, field, first, other)
+
+
+def _require_common(owner: str, field: str, first: Any, other: Any) -> None:
+    """The equations split into sectors only where the groups' covariances have them in common."""
+    if any(is_traced(value) or not isinstance(value, np.ndarray) for value in (first, other)):
+        same = first.shape == other.shape
+    else:
+        same = first.shape == other.shape and np.allclose(first, other, rtol=0, atol=1e-12)
+    if not same:
+        allowed = (
+            f"of groups that share the eigenspaces (the same `{field}`; eigenvalues are each group's own)"
+        )
+        raise InvalidInput(owner, "covariance", allowed, f"{_show(first)} and {_show(other)}")
 
 
 def require_loss_fits(owner: str, loss: AbstractLoss, target: AbstractTarget) -> None:

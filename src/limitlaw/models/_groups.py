@@ -23,9 +23,9 @@ def group_count(owner: str, activation: Any, per_group: dict[str, Any]) -> int:
     Raises:
         InvalidInput: two of them disagree.
     """
-    counts = {name: value.shape[0] for name, value in per_group.items() if getattr(value, "ndim", 0) > 0}
-    if isinstance(activation, tuple):
-        counts = {"activation": len(activation), **counts}
+    fields = {"activation": activation, **per_group}
+    counts = {name: _count(value) for name, value in fields.items()}
+    counts = {name: count for name, count in counts.items() if count is not None}
     if not counts:
         return 1
     first, groups = next(iter(counts.items()))
@@ -38,6 +38,13 @@ def group_count(owner: str, activation: Any, per_group: dict[str, Any]) -> int:
                 f"{count} values",
             )
     return groups
+
+
+def _count(value: Any) -> int | None:
+    """Entries of a tuple or of a vector; None for one value that all groups share."""
+    if isinstance(value, tuple):
+        return len(value)
+    return value.shape[0] if getattr(value, "ndim", 0) > 0 else None
 
 
 def activations_of(activation: Any, groups: int) -> tuple[AbstractActivation, ...]:

@@ -10,8 +10,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.models._fields import require_finite, require_loss_fits, require_penalty, require_positive
-from limitlaw.models._groups import activation_field, activations_of, group_count
+from limitlaw.models._fields import (
+    require_finite,
+    require_loss_fits,
+    require_penalty,
+    require_positive,
+    require_shift,
+)
+from limitlaw.models._groups import activation_field, activations_of, group_count, per_group
 from limitlaw.models._readout_features import AbstractReadoutFeatures
 from limitlaw.models._readout_problem import ReadoutProblem
 from limitlaw.models.spiked_random_features import ONE_STEP, RATIOS
@@ -20,6 +26,7 @@ from limitlaw.simulation.sizes import Sizes, draw_sizes
 from limitlaw.theory.conditional_features import FirstLayer
 from limitlaw.theory.frozen_bulks import DenseBulk, SpectralBulk, frozen_bulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
+from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -47,6 +54,8 @@ class FrozenFeatures(AbstractReadoutFeatures):
         spike: orthonormal columns, shape (dim,) or (dim, spikes); None measures one direction, the
             leading singular direction of the groups' mean rows.
         group: labels 0..K-1 of the rows, shape (features,); None for one group.
+        loss: of a sample; square by default.
+        shift: bias t, shape () or (groups,); or `ll.biases.Trained()`, one bias trained with the readout.
 
     Raises:
         InvalidInput: shapes disagree, the teacher or the spikes are not normalised, a group is empty.
@@ -61,6 +70,7 @@ class FrozenFeatures(AbstractReadoutFeatures):
     spike: Float[Array, "dim spikes"] | None = eqx.field(converter=number, default=None)
     group: tuple[int, ...] | None = eqx.field(static=True, default=None, converter=lambda g: _labels(g))
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
+    shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.REPLICA
@@ -69,6 +79,7 @@ class FrozenFeatures(AbstractReadoutFeatures):
         "teacher": "the unit vector w*",
         "spike": "orthonormal spike directions",
         "group": "the group of each row",
+        "shift": "t, the bias of each neuron",
     }
 
     def __check_init__(self) -> None:
@@ -87,6 +98,7 @@ class FrozenFeatures(AbstractReadoutFeatures):
         if self.spike is not None:
             self._check_spike(self.spike)
         self._check_groups()
+        require_shift(owner, self.shift, self.meanings["shift"], (self.groups,))
 
     def _check_spike(self, spike: Any) -> None:
         owner, meaning = type(self).__name__, self.meanings["spike"]
@@ -178,7 +190,7 @@ class FrozenFeatures(AbstractReadoutFeatures):
             activations_of(self.activation, self.groups),
             self.strengths(),
             variances,
-            jnp.zeros(self.groups),
+            per_group(given(self.shift), self.groups),
             fluctuating_norms=True,
         )
         ratio = jnp.asarray(self.samples_per_dim) / self.width_per_dim
@@ -189,6 +201,7 @@ class FrozenFeatures(AbstractReadoutFeatures):
             ratio,
             self.penalty,
             self.loss,
+            trained(self.shift),
         )
 
     def bulk_rows(self, dim: Any, dense: bool) -> SpectralBulk | DenseBulk:

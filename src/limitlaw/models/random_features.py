@@ -16,7 +16,7 @@ from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.simulation.sizes import Sizes
 from limitlaw.vocabulary.activations import AbstractActivation, ReLU, Sin
 from limitlaw.vocabulary.biases import Trained, bias_field
-from limitlaw.vocabulary.covariances import Covariance
+from limitlaw.vocabulary.covariances import Covariance, covariance_field
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractLabelTarget, AbstractTarget, SingleIndex, as_target
@@ -60,7 +60,9 @@ class RandomFeatures(AbstractSpikedEquivalent):
     shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
     rows: Literal["spherical", "gaussian", "orthogonal"] = eqx.field(static=True, default="spherical")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
-    covariance: Covariance | None = None
+    covariance: Covariance | tuple[Covariance, ...] | None = eqx.field(
+        converter=covariance_field, default=None
+    )
 
     reference: ClassVar[Reference] = Reference(
         authors=("Mei", "Montanari"),
@@ -100,7 +102,7 @@ class RandomFeatures(AbstractSpikedEquivalent):
         return unshifted and isotropic and linear and self._positive_ridge() and self._one_group()
 
     def _one_group(self) -> bool:
-        fields = {name: getattr(self, name) for name in ("bulk_variance", "fraction", "shift")}
+        fields = {name: getattr(self, name) for name in ("bulk_variance", "fraction", "shift", "covariance")}
         return group_count(type(self).__name__, self.activation, fields) == 1
 
     def _positive_ridge(self) -> bool:

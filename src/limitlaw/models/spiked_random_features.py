@@ -12,6 +12,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import (
+    require_covariance,
     require_dim,
     require_finite,
     require_fractions,
@@ -28,11 +29,11 @@ from limitlaw.simulation.rows import ROWS, RowLaw, draw_spiked_features
 from limitlaw.simulation.sizes import Sizes, draw_sizes, split_features
 from limitlaw.theory.bulks import AbstractDecoupledBulk
 from limitlaw.theory.conditional_features import FirstLayer
-from limitlaw.theory.independent_bulk import IndependentBulk, RowSpectrum
+from limitlaw.theory.independent_bulk import IndependentBulk, row_spectrum
 from limitlaw.theory.orthogonal_bulk import OrthogonalBulk
 from limitlaw.vocabulary.activations import AbstractActivation, Sin, Tanh
 from limitlaw.vocabulary.biases import Trained, bias_field, given, trained
-from limitlaw.vocabulary.covariances import Covariance
+from limitlaw.vocabulary.covariances import Covariance, covariance_field, covariances_of
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -87,7 +88,8 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         shift: bias t, shape () or (groups,); or `ll.biases.Trained()`, one bias trained with the readout.
         rows: "spherical", "gaussian" or "orthogonal" (p <= d).
         loss: of a sample; square by default.
-        covariance: of the bulk rows in units of their mean variance; None for isotropic ones.
+        covariance: of the bulk rows in units of their mean variance; None for isotropic ones. A tuple with
+            one for each group has `shares` and `teacher_shares` in common: groups differ in eigenvalues.
 
     Raises:
         InvalidInput: a ratio is not positive, fractions do not sum to one, |alignment| > 1, shapes disagree.
@@ -105,7 +107,9 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
     shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
     rows: Literal["spherical", "gaussian", "orthogonal"] = eqx.field(static=True, default="spherical")
     loss: AbstractLoss = eqx.field(converter=as_loss, default=Square())
-    covariance: Covariance | None = None
+    covariance: Covariance | tuple[Covariance, ...] | None = eqx.field(
+        converter=covariance_field, default=None
+    )
 
     reference: ClassVar[Reference] = ONE_STEP
     standing: ClassVar[Standing] = Standing.REPLICA
@@ -139,17 +143,12 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         owner, meaning = type(self).__name__, "the law of the bulk rows"
         if self.rows not in ROWS:
             raise InvalidInput(owner, "rows", f"one of {', '.join(ROWS)}", repr(self.rows), meaning)
-        if not isinstance(self.covariance, Covariance | None):
-            raise InvalidInput(owner, "covariance", "a Covariance or None", repr(self.covariance), meaning)
-        if self.covariance is not None:
-            spikes = self.covariance.spike_eigenvalue.shape
-            if spikes not in ((), (self.spike_count,)):
-                allowed = f"with one spike eigenvalue, or one for each of {self.spike_count} spikes"
-                raise InvalidInput(owner, "covariance", allowed, f"shape {spikes}")
+        require_covariance(owner, self.covariance, self.spike_count)
         if self.rows != "orthogonal":
             return
         if self.covariance is not None:
-            raise InvalidInput(owner, "covariance", "None for orthogonal rows", self.covariance.label)
+            got = ", ".join(one.label for one in covariances_of(self.covariance))
+            raise InvalidInput(owner, "covariance", "None for orthogonal rows", got)
         if not is_traced(self.width_per_dim) and self.width_per_dim > 1:
             raise InvalidInput(
                 owner, "width_per_dim", "at most 1 for orthogonal rows", self.width_per_dim,
@@ -179,7 +178,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
     @property
     def groups(self) -> int:
         """Number K of neuron groups."""
-        fields = ("strength", "bulk_variance", "fraction", "shift")
+        fields = ("strength", "bulk_variance", "fraction", "shift", "covariance")
         return group_count(
             type(self).__name__, self.activation, {name: getattr(self, name) for name in fields}
         )
@@ -220,21 +219,11 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         return IndependentBulk(
             fractions,
             variances,
-            self._row_spectrum(),
+            row_spectrum(covariances_of(self.covariance), groups, self.spike_count),
             width,
             inverse_width,
             fluctuating_norms=self.rows == "gaussian",
         )
-
-    def _row_spectrum(self) -> RowSpectrum:
-        spikes, one = self.spike_count, jnp.ones(1)
-        if self.covariance is None:
-            return RowSpectrum(one, one, one, jnp.ones(spikes))
-        covariance = self.covariance
-        shares = jnp.asarray(covariance.shares)
-        teacher = shares if covariance.teacher_shares is None else jnp.asarray(covariance.teacher_shares)
-        along = jnp.broadcast_to(jnp.asarray(covariance.spike_eigenvalue), (spikes,))
-        return RowSpectrum(jnp.asarray(covariance.eigenvalues), shares, teacher, along)
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         dim = require_dim(type(self).__name__, dim)
@@ -248,7 +237,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
         rows = problem.first_layer
         return draw_spiked_features(
             key, sizes.dim, sizes.groups, rows.strengths, rows.variances, rows.shifts, problem.alignment,
-            rows.activations, self.target, RowLaw(self.rows, self.covariance),
+            rows.activations, self.target, RowLaw(self.rows, covariances_of(self.covariance)),
         )  # fmt: skip
 
 

@@ -40,36 +40,47 @@ def orthogonal_rows(key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "co
 
 
 class RowLaw(NamedTuple):
-    """How bulk rows of mean squared norm one are drawn: one of `ROWS`, and a covariance or None."""
+    """How bulk rows of mean squared norm one are drawn: one of `ROWS`, and covariances.
+
+    There are none for isotropic rows, one for all groups, or one for each, with eigenspaces in common.
+    """
 
     rows: str
-    covariance: Covariance | None
+    covariances: tuple[Covariance, ...] = ()
 
-    def draw(self, key: PRNGKeyArray, count: int, dim: int, spikes: int) -> Float[Array, "count dim"]:
-        """Rows whose first `spikes` coordinates lie along the spikes."""
+    def draw(
+        self, key: PRNGKeyArray, groups: tuple[int, ...], dim: int, spikes: int
+    ) -> Float[Array, "count dim"]:
+        """Rows, group after group, whose first `spikes` coordinates lie along the spikes."""
+        count = sum(groups)
         if self.rows == "orthogonal":
             return orthogonal_rows(key, count, dim)
-        if self.covariance is None:
+        if not self.covariances:
             return (gaussian_rows if self.rows == "gaussian" else spherical_rows)(key, count, dim)
-        rows = gaussian_rows(key, count, dim) * jnp.sqrt(self._spectrum(self.covariance, dim, spikes))
+        deviations = jnp.sqrt(jnp.stack([_spectrum(one, dim, spikes) for one in self.covariances]))
+        if len(self.covariances) > 1:
+            deviations = jnp.repeat(deviations, jnp.asarray(groups), axis=0, total_repeat_length=count)
+        rows = gaussian_rows(key, count, dim) * deviations
         return rows if self.rows == "gaussian" else rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
-
-    def _spectrum(self, covariance: Covariance, dim: int, spikes: int) -> Float[Array, " dim"]:
-        along = jnp.broadcast_to(jnp.asarray(covariance.spike_eigenvalue), (spikes,))
-        sectors = eigenspaces(jnp.asarray(covariance.shares), dim - spikes)
-        return jnp.concatenate([along, jnp.asarray(covariance.eigenvalues)[sectors]])
 
     def orthogonal_teacher(self, dim: int, spikes: int) -> Float[Array, " dim"]:
         """Unit direction of the teacher outside the spikes, even within each eigenspace."""
-        if self.covariance is None:
+        if not self.covariances:
             return jnp.eye(dim)[spikes]
-        shares, given = jnp.asarray(self.covariance.shares), self.covariance.teacher_shares
-        sectors = eigenspaces(shares, dim - spikes)
-        within = (shares if given is None else jnp.asarray(given)) / jnp.bincount(
-            sectors, length=shares.shape[0]
+        shares, teacher = (
+            jnp.asarray(one) for one in (self.covariances[0].shares, self.covariances[0].teacher_weights)
         )
+        sectors = eigenspaces(shares, dim - spikes)
+        within = teacher / jnp.bincount(sectors, length=shares.shape[0])
         direction = jnp.concatenate([jnp.zeros(spikes), jnp.sqrt(within[sectors])])
         return direction / jnp.linalg.norm(direction)
+
+
+def _spectrum(covariance: Covariance, dim: int, spikes: int) -> Float[Array, " dim"]:
+    """Eigenvalue of each coordinate."""
+    along = jnp.broadcast_to(jnp.asarray(covariance.spike_eigenvalue), (spikes,))
+    sectors = eigenspaces(jnp.asarray(covariance.shares), dim - spikes)
+    return jnp.concatenate([along, jnp.asarray(covariance.eigenvalues)[sectors]])
 
 
 def eigenspaces(shares: Float[Array, " sectors"], count: int) -> Int[Array, " count"]:
@@ -103,7 +114,7 @@ def draw_spiked_features(
     axes = jnp.eye(dim, spikes)
     rest = jnp.sqrt(jnp.maximum(1 - jnp.sum(alignment**2), 0.0))
     teacher = axes @ alignment + rest * law.orthogonal_teacher(dim, spikes)
-    rows = law.draw(named(key, "rows"), sum(groups), dim, spikes)
+    rows = law.draw(named(key, "rows"), groups, dim, spikes)
     sizes = jnp.asarray(groups)
     deviation = jnp.repeat(jnp.sqrt(variances), sizes, total_repeat_length=sum(groups))
     spiked = jnp.repeat(strengths, sizes, axis=0, total_repeat_length=sum(groups)) @ axes.T

@@ -1,7 +1,8 @@
-"""Independent rows, spherical or Gaussian, isotropic or with a common covariance.
+"""Independent rows, spherical or Gaussian, isotropic or with covariances that share their eigenspaces.
 
 One eigenvalue is the bulk of arXiv 2402.04980; several follow by the same steps, sector by sector of the
-covariance, and are checked against drawn rows.
+covariances, and are checked against drawn rows. Groups may differ in the eigenvalues: within a sector each
+covariance is a number for each group. Covariances that do not commute have no sectors.
 """
 
 import equinox as eqx
@@ -18,31 +19,50 @@ from limitlaw.theory.bulks import (
     macroscopic_pull,
     uncoupled_gram,
 )
+from limitlaw.vocabulary.covariances import Covariance
 
 
 class RowSpectrum(eqx.Module):
-    """Covariance of the rows in units of their mean variance, in sectors j.
+    """Covariance of each group's rows in units of their mean variance, in common sectors j.
 
     Attributes:
-        eigenvalues: of each sector; their average over `shares` is one.
+        eigenvalues: of each group in each sector; their average over `shares` is one.
         shares: fraction of the input directions in each sector.
         teacher: weight of the teacher's part outside the spikes in each sector, summing to one.
-        spikes: variance along each spike direction.
+        spikes: variance of each group along each spike direction.
     """
 
-    eigenvalues: Float[Array, " sectors"]
+    eigenvalues: Float[Array, "groups sectors"]
     shares: Float[Array, " sectors"]
     teacher: Float[Array, " sectors"]
-    spikes: Float[Array, " spikes"]
+    spikes: Float[Array, "groups spikes"]
+
+
+def row_spectrum(covariances: tuple[Covariance, ...], groups: int, spikes: int) -> RowSpectrum:
+    """Rows with the given covariances: none for isotropic rows, one for all groups, or one for each.
+
+    Covariances of several groups have `shares` and `teacher_shares` in common.
+    """
+    if not covariances:
+        one = jnp.ones(1)
+        return RowSpectrum(jnp.ones((groups, 1)), one, one, jnp.ones((groups, spikes)))
+    eigenvalues = [jnp.asarray(one.eigenvalues) for one in covariances]
+    along = [jnp.broadcast_to(jnp.asarray(one.spike_eigenvalue), (spikes,)) for one in covariances]
+    return RowSpectrum(
+        jnp.broadcast_to(jnp.stack(eigenvalues), (groups, len(eigenvalues[0]))),
+        jnp.asarray(covariances[0].shares),
+        jnp.asarray(covariances[0].teacher_weights),
+        jnp.broadcast_to(jnp.stack(along), (groups, spikes)),
+    )
 
 
 class IndependentBulk(AbstractDecoupledBulk):
-    """Independent rows of mean squared norm c_k with a common spectrum.
+    """Independent rows of mean squared norm c_k.
 
     Attributes:
         fractions: share of the neurons in each group.
         variances: c_k.
-        spectrum: shape of the rows' covariance.
+        spectrum: shape of the rows' covariances.
         width_per_dim: p/d.
         inverse_width: 1/p for the leading finite-width term, 0 in the limit.
         fluctuating_norms: Gaussian rows, whose squared norms have variance 2 tr(covariance^2).
@@ -71,13 +91,13 @@ class IndependentBulk(AbstractDecoupledBulk):
         return self._average(sector, self.spectrum.shares, loads, response)
 
     def _average(self, sector, weights, loads: Loads, response):
-        """Weighted sum over the covariance's sectors of a function of c_kj and A_j."""
+        """Weighted sum over the covariances' sectors of a function of c_kj and A_j."""
 
-        def one(eigenvalue):
-            variances = self.variances * eigenvalue
+        def one(eigenvalues):
+            variances = self.variances * eigenvalues
             return sector(variances, self._resolvent(variances, loads, response))
 
-        return jnp.tensordot(weights, jax.vmap(one)(self.spectrum.eigenvalues), axes=1)
+        return jnp.tensordot(weights, jax.vmap(one, in_axes=1)(self.spectrum.eigenvalues), axes=1)
 
     def _resolvent(self, variances, loads: Loads, response) -> Inexact[Array, "groups groups"]:
         """A = (1 + L1 diag(beta c V2))^-1 in one sector."""
@@ -87,7 +107,7 @@ class IndependentBulk(AbstractDecoupledBulk):
     def directions(self, loads, responses):
         # Spikes are outside the covariance (Pi) and keep the free Gram; the teacher is inside it.
         free = self.width_per_dim * self.variances * responses.noise
-        blocks = [(free[:, None] * self.spectrum.spikes[None, :]).ravel()]
+        blocks = [(free[:, None] * self.spectrum.spikes).ravel()]
         if self.fluctuating_norms:
             blocks.append(2 * self.variances * free * self._square)
         sources = jnp.concatenate(blocks)
@@ -97,9 +117,9 @@ class IndependentBulk(AbstractDecoupledBulk):
         return uncoupled_gram(gram, responses.noise, self.inverse_width)
 
     @property
-    def _square(self) -> Float[Array, ""]:
+    def _square(self) -> Float[Array, " groups"]:
         """Mean squared eigenvalue."""
-        return self.spectrum.shares @ self.spectrum.eigenvalues**2
+        return self.spectrum.eigenvalues**2 @ self.spectrum.shares
 
     def _teacher_gram(self, loads: Loads, responses: Responses) -> Float[Array, "groups groups"]:
         def sector(variances, resolvent):
@@ -128,7 +148,7 @@ class IndependentBulk(AbstractDecoupledBulk):
         along = self._average(sector, self.spectrum.teacher, loads, responses.noise)
         rows = self.width_per_dim * self.variances
         fluctuating = 2 * rows * self.variances * self._square * norms**2
-        return along + rows * (spikes**2 @ self.spectrum.spikes) + fluctuating
+        return along + rows * jnp.sum(spikes**2 * self.spectrum.spikes, axis=1) + fluctuating
 
     def bulk_norm(self, loads, responses, forces, variances, norm):
         teacher = self._split(forces.directions)[2]
@@ -149,7 +169,7 @@ class IndependentBulk(AbstractDecoupledBulk):
         )
 
     def _split(self, directions: Float[Array, " directions"]):
-        groups, spikes = self.fractions.shape[0], self.spectrum.spikes.shape[0]
+        groups, spikes = self.spectrum.spikes.shape
         last = directions.shape[0] - groups
         along = directions[: groups * spikes].reshape(groups, spikes)
         norms = directions[groups * spikes : last] if self.fluctuating_norms else jnp.zeros(groups)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
 
-__all__ = ["Covariance", "Spectrum"]
+__all__ = ["Covariance", "Spectrum", "covariance_field", "covariances_of"]
 
 
 class Covariance(eqx.Module):
@@ -50,11 +50,28 @@ class Covariance(eqx.Module):
             raise InvalidInput("Covariance", "eigenvalues", "of mean one over `shares`", f"mean {mean:g}")
 
     @property
+    def teacher_weights(self) -> Float[Array, " sectors"]:
+        """`teacher_shares`, those of a teacher in general position in place of None."""
+        return self.shares if self.teacher_shares is None else self.teacher_shares
+
+    @property
     def label(self) -> str:
         """Short name for legends."""
         if is_traced(self.eigenvalues):
             return "covariance"
         return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+
+
+def covariance_field(value: Any) -> Any:
+    """Field converter: one covariance for all groups, a tuple with one for each, or None."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def covariances_of(value: Any) -> tuple[Covariance, ...]:
+    """The covariances of a field: none, one for all groups, or one for each."""
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)
 
 
 class Spectrum(eqx.Module):
@@ -78,8 +95,10 @@ class Spectrum(eqx.Module):
             if self.shares.shape != self.eigenvalues.shape:
                 allowed = f"a vector of shape {self.eigenvalues.shape}"
                 raise InvalidInput("Spectrum", "shares", allowed, f"shape {self.shares.shape}")
-            if not is_traced(self.shares) and abs(float(np.sum(self.shares)) - 1) > 1e-9:
-                raise InvalidInput("Spectrum", "shares", "shares that sum to one", self.shares)
+            if not is_traced(self.shares) and not (
+                np.all(self.shares > 0) and abs(np.sum(self.shares) - 1) < 1e-9
+            ):
+                raise InvalidInput("Spectrum", "shares", "positive shares that sum to one", self.shares)
 
     def weights(self) -> Any:
         """The shares, equal ones written out."""
