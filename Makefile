@@ -17,8 +17,8 @@ bench: .venv/installed
 	failed=0; for script in benchmarks/*.py; do echo $$script; $(BIN)/python $$script || failed=1; done; exit $$failed
 
 lint: .venv/installed
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs/tables
+	$(BIN)/ruff check src tests benchmarks docs/tables
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
