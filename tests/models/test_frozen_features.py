@@ -45,6 +45,7 @@ def test_lies_on_trained_networks_where_the_isotropic_mapping_is_off():
     assert np.mean(theories) / isotropic - 1 > 0.05
 
 
+@pytest.mark.slow
 def test_groups_of_letters_on_a_trained_network():
     network = dataclasses.replace(
         NETWORK, target=T.SingleIndex(A.Sin()), readout=(1.0, -0.6), readout_fraction=(0.4, 0.6), penalty=0.02

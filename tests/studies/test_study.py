@@ -197,7 +197,7 @@ def test_optimise_refines_a_quadrature_as_solve_does():
     assert best.path[0, -1] == pytest.approx(float(ll.solve(strong)["test_error"]), rel=1e-9)
 
 
-@pytest.mark.parametrize("start", [None, pytest.param((0.2, 0.3, 0.5), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("start", [pytest.param(None, marks=pytest.mark.slow), (0.2, 0.3, 0.5)])
 def test_optimise_keeps_shares_on_the_simplex(start):
     letters = dataclasses.replace(NETWORK, readout=(1.0, -0.3, 2.0), readout_fraction=start)
     best = ll.optimise(letters, over=("readout_fraction", "penalty"), steps=20)

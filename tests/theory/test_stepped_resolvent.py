@@ -48,15 +48,20 @@ def test_anchor_values():
     np.testing.assert_allclose(found, [-0.849 + 2.383j, -0.3110 + 0.0387j], atol=6e-4)
 
 
+POINTS = np.array([0.3 + 0.15j, 4 + 0.3j, -0.01, -0.1, -1.0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("readout", [(1.0,), (1.0, -0.6)])
 def test_spectra_of_trained_networks(readout):
-    """Stieltjes transforms of drawn networks, where the mapping is 3 % and more off: .5 % + K/p + 4 s.e."""
-    model, dim, z = dataclasses.replace(NETWORK, readout=readout), 600, 0.3 + 0.15j
-    drawn = ll.simulate(model, dim=dim, replicas=6, seed=2, spectrum=True)
-    values = np.mean(1 / (drawn["eigenvalues"] - z), axis=1)
-    limit = complex(ll.spectrum(model).stieltjes(z))
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    assert abs(np.mean(values) - limit) < (0.005 + len(readout) / dim) * abs(limit) + 4 * error
-    mapped = complex(ll.spectrum(dataclasses.replace(model, bulk="isotropic")).stieltjes(z))
-    assert abs(np.mean(values) - mapped) > 5 * error
+    """To 4 standard errors and 0.5 %; the mapping is 2 to 6 % off inside the bulk and in its right tail."""
+    model = dataclasses.replace(NETWORK, readout=readout)
+    mapping = dataclasses.replace(model, bulk="isotropic")
+    drawn = ll.simulate(model, dim=600, replicas=12, seed=2, test_samples=10, spectrum=True)
+    values = np.mean(1 / (drawn["eigenvalues"][:, :, None] - POINTS), axis=1)
+    limit, mapped = (ll.spectrum(one).stieltjes(POINTS) for one in (model, mapping))
+    error = np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
+    allowed = 4 * error + 0.005 * np.abs(limit)
+    assert np.all(np.abs(np.mean(values, axis=0) - limit) < allowed)
+    inside = POINTS.imag > 0
+    assert np.all((np.abs(np.mean(values, axis=0) - mapped) > allowed)[inside])

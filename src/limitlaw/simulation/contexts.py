@@ -40,10 +40,10 @@ def draw_sequences(
     square = jax.random.chisquare(named(key, "projections"), length, (count,))
     along = jax.random.normal(named(key, "along"), (count,))
     rest = jax.random.chisquare(named(key, "rest"), jnp.maximum(length - 1, 1), (count,))
-    noises = along**2 + jnp.where(length > 1, rest, 0.0)
-    product = jnp.sqrt(square) * along
-    cross = size * square + noise * product
-    power = size**2 * square + 2 * size * noise * product + noise_variance * noises
+    cross = size * square + noise * jnp.sqrt(square) * along
+    # A sum of squares: expanded, it can be negative by roundoff in contexts of one token.
+    power = (size * jnp.sqrt(square) + noise * along) ** 2
+    power = power + noise_variance * jnp.where(length > 1, rest, 0.0)
     free = jax.random.normal(named(key, "free"), (count, dim))
     free = free - jnp.sum(free * unit, axis=1)[:, None] * unit
     pull = cross[:, None] * unit + jnp.sqrt(power)[:, None] * free
