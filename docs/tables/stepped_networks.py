@@ -100,13 +100,12 @@ def row(name):
 
 def shown(value):
     """Four digits: standard errors are of order one per cent."""
-    return f"{float(value):.4g}" if value < 0.1 else f"{float(value):.4f}"
+    return f"{float(value):#.4g}"
 
 
 def mean(measured, name):
     """Mean over draws, and its standard error."""
-    error = float(measured.standard_error(name))
-    return f"{shown(measured.mean(name))} ± {error:.1g}"
+    return f"{shown(measured.mean(name))} ± {float(measured.standard_error(name)):#.2g}"
 
 
 if __name__ == "__main__":
