@@ -90,13 +90,18 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
             header, more = _panel(panel, place, scale, path, number, progress)
             rows += more
         for panel, place in zip(panels[:-1], axes[0], strict=False):
-            _settle_legend(place, panel.legend, shared=panel.legend == panels[-1].legend)
+            _settle_legend(place, panel.legend, shared=_curves_of(panel) == _curves_of(panels[-1]))
         picture.suptitle(
             f"{figure.caption} (d = {scale.dim}, {scale.replicas} draws for each point)", fontsize=11
         )
         save_picture(picture, path)
         plt.close(picture)
     return FigureResult(path, header, rows)
+
+
+def _curves_of(panel: Panel) -> dict[str, list]:
+    """What the legend tells apart."""
+    return {name: list(c) for name, c in panel.study.coordinates.items() if name != panel.x}
 
 
 def _thinned(panel: Panel, scale: Scale) -> Study:
