@@ -73,15 +73,11 @@ def _extrapolated(tables: "Sequence[xr.Dataset]") -> "xr.Dataset":
     means, errors = (
         np.stack([table[name].values for table in tables]) for name in ("experiment", "standard_error")
     )
-    value, error = at_infinity(dims, means, errors)
-    table = tables[0].copy()
-    table["experiment"] = table["experiment"].copy(data=value)
-    table["standard_error"] = table["standard_error"].copy(data=error)
-    table["gap"] = table["experiment"] - table["theory"]
-    table["z"] = xr.where(error > 0, table["gap"] / table["standard_error"], np.nan)
-    table["replicas"] = sum(one["replicas"] for one in tables)
-    table.attrs["dim"] = f"extrapolated from {', '.join(map(str, dims))}"
-    return table
+    first = tables[0]
+    value, error = (first["experiment"].copy(data=part) for part in at_infinity(dims, means, errors))
+    replicas = xr.concat([table["replicas"] for table in tables], dim="size").sum("size")
+    table = _scored(first["theory"], value, error, replicas)
+    return table.assign_attrs(first.attrs | {"dim": f"extrapolated from {', '.join(map(str, dims))}"})
 
 
 def _as_dataset(result: Any) -> "xr.Dataset":
@@ -124,18 +120,23 @@ def _entries(theory, experiment, quantities) -> Iterable[tuple[str, "xr.Dataset"
 
 
 def _row(line: "xr.DataArray", points: "xr.DataArray") -> "xr.Dataset":
-    import xarray as xr
-
     mean, count = points.mean("replica", skipna=True), points.count("replica")
     error = (
         points.std("replica", ddof=1, skipna=True) / np.sqrt(count)
         if points.sizes["replica"] > 1
         else mean * np.nan
     )
+    return _scored(line, mean, error, count)
+
+
+def _scored(line, mean, error, replicas) -> "xr.Dataset":
+    """Theory and experiment with their gap in standard errors."""
+    import xarray as xr
+
     gap = mean - line
     z = xr.where(error > 0, gap / xr.where(error > 0, error, 1.0), np.nan)
     columns = {"theory": line, "experiment": mean, "gap": gap, "standard_error": error, "z": z}
-    columns["replicas"] = count
+    columns["replicas"] = replicas
     return xr.Dataset({name: column.drop_attrs() for name, column in columns.items()})
 
 

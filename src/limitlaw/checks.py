@@ -63,7 +63,7 @@ def check_model(
     if isinstance(model, AbstractSolvable):
         entries += [_residual(model), _bounds(model), _gradient(model), _vmap(model)]
     if experiment and isinstance(model, AbstractSimulable) and isinstance(model, AbstractSolvable):
-        entries += _experiment(model, dim or model.check_dim, replicas, seed)
+        entries += _experiment(model, model.check_dim if dim is None else dim, replicas, seed)
     failures = [f"{entry.name}: {entry.detail}" for entry in entries if not entry.passed]
     if throw and failures:
         raise CheckFailed("; ".join(failures))

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from limitlaw.cli.ranges import entries, parse_assignments, parse_axis
+from limitlaw.cli.ranges import entries, numbers, parse_assignments, parse_axis
 from limitlaw.cli.risks import parse_bias, parse_covariance, parse_loss, parse_penalty, parse_readout
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
@@ -82,8 +82,7 @@ def parse_value(model: Any, field: str, text: str) -> Any:
 
 def _numbers(model: Any, field: str, text: str) -> Any:
     try:
-        parts = entries(text)
-        return float(text) if parts is None else [_numbers(model, field, part) for part in parts]
+        return numbers(text)
     except ValueError:
         raise InvalidInput(
             type(model).__name__, field, "a number or a vector such as (1,-0.6)", repr(text)

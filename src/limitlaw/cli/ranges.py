@@ -1,6 +1,7 @@
 """Text of a range to plain Python numbers; nothing heavy is imported before it is valid."""
 
 import math
+from typing import Any
 
 from limitlaw.core.errors import InvalidInput
 
@@ -79,6 +80,17 @@ def entries(text: str) -> list[str] | None:
         return None
     split_commas(text)  # refuses what does not close
     return split_commas(text[1:-1])
+
+
+def numbers(text: str) -> Any:
+    """A number, or a list of what a vector holds, vectors in it too.
+
+    Raises:
+        ValueError: there is something else than numbers.
+        InvalidInput: as `entries`.
+    """
+    parts = entries(text)
+    return float(text) if parts is None else [numbers(part) for part in parts]
 
 
 def split_commas(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from limitlaw.cli.ranges import entries, split_commas
+from limitlaw.cli.ranges import entries, numbers, split_commas
 from limitlaw.core.catalogue import LOSSES, PENALTIES, READOUTS, find
 from limitlaw.core.errors import InvalidInput
 
@@ -94,11 +94,8 @@ _COVARIANCE = (
 
 
 def _sector_numbers(owner: str, text: str) -> Any:
-    parts = entries(text)
     try:
-        if text.lower() == "none":
-            return None
-        return float(text) if parts is None else [float(part) for part in parts]
+        return None if text.lower() == "none" else numbers(text)
     except ValueError:
         raise InvalidInput(owner, "covariance", _COVARIANCE, repr(text)) from None
 

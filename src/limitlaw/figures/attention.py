@@ -4,6 +4,7 @@ Lines are limits, points attention trained at the dimension in the title: what s
 and large near n = d^2.
 """
 
+import functools
 from pathlib import Path
 
 import jax
@@ -86,6 +87,7 @@ def best_context(
     return np.where(inside, CONTEXTS[places], np.nan)
 
 
+@functools.partial(jax.jit, static_argnames="known")
 def _minima(samples: Array, noises: Array, tasks: Array, known: bool) -> Array:
     name = "idg_error" if known else "icl_error"
 
@@ -98,7 +100,7 @@ def _minima(samples: Array, noises: Array, tasks: Array, known: bool) -> Array:
     def row(noise):
         return jax.vmap(lambda ratio: jnp.argmin(lengths(noise, ratio, jnp.asarray(CONTEXTS))))(tasks)
 
-    return jax.jit(lambda: jax.lax.map(row, noises))()
+    return jax.lax.map(row, noises)
 
 
 def draw_best_contexts(scale: Scale, path: Path) -> tuple[list[str], list[list[str]]]:

@@ -40,7 +40,7 @@ class AbstractModel(eqx.Module):
     meanings: ClassVar[dict[str, str]]
     """What each numeric field stands for, in a few words."""
     headline: ClassVar[str] = "test_error"
-    """The observable that is plotted, checked and minimised unless another is named."""
+    """The observable that is plotted and checked unless another is named."""
     results: ClassVar[dict[str, str]] = {}
     """What results mean, where a name means something else in most models."""
     check_dim: ClassVar[int] = 200

@@ -15,7 +15,7 @@ from limitlaw.models._attention import CONTEXTS, IN_CONTEXT, AbstractLinearAtten
 from limitlaw.models._fields import require_finite
 from limitlaw.models.base import Plan
 from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw
-from limitlaw.theory.given_tasks import Exam, GivenTasks
+from limitlaw.theory.given_tasks import Exam, GivenTasks, given_tasks
 from limitlaw.vocabulary.tasks import TaskMoments, moments_of, spherical_moments
 
 
@@ -85,21 +85,18 @@ class FixedTasks(AbstractLinearAttention):
         if dim is not None:
             allowed = f"None: the given tasks carry their own dimension, {self.own_dim}"
             raise InvalidInput("solve", "dim", allowed, "a dimension")
-        ratio, parameters = jnp.asarray(self.sequences_per_dim_squared), 1 + 1 / self.own_dim
-        given = self._given(ratio)
+        given, exam = self._given(), self._tests()
         if plan.branch == "interior":
-            result = given.limit(given.effective(jnp.asarray(self.penalty)), *self._tests())
-            return self.named(result, given.penalty)
-        fewer = ratio < parameters
-        # Where no penalty is left, any other number of samples will do inside the branch that is not taken.
-        root = self._given(jnp.where(fewer, ratio, 0.5)).effective(jnp.asarray(0.0))
-        result = given.limit(jnp.where(fewer, root, 0.0), *self._tests())
-        return self.named(at_zero_penalty(result, ratio, parameters), given.penalty)
+            result = given.limit(given.effective(jnp.asarray(self.penalty)), *exam)
+        else:
+            result = given.limit(given.ridgeless(), *exam)
+            result = at_zero_penalty(result, given.sequences_per_row, self.own_dim + 1.0)
+        return self.named(result, given.penalty)
 
-    def _given(self, sequences_per_dim_squared: Float[Array, ""]) -> GivenTasks:
+    def _given(self) -> GivenTasks:
         noise = jnp.asarray(self.noise_variance)
         pretraining = self._exam(moments_of(jnp.asarray(self.tasks), noise), self.context_per_dim, noise)
-        return GivenTasks(pretraining, sequences_per_dim_squared * self.own_dim)
+        return given_tasks(pretraining, jnp.asarray(self.sequences_per_dim_squared) * self.own_dim)
 
     def _tests(self) -> tuple[Exam, Exam]:
         """Fresh tasks, and those of pretraining, in the test's contexts."""
@@ -122,7 +119,7 @@ class FixedTasks(AbstractLinearAttention):
 
     def draw(self, sizes: AttentionSizes, key: PRNGKeyArray) -> PretrainingSet:
         """The given tasks: only sequences are random."""
-        law = TaskLaw(jnp.ones(1), jnp.ones(1), spherical=True)
+        sphere = TaskLaw(jnp.ones(1), jnp.ones(1), spherical=True)
+        fresh = sphere if self.test_tasks is None else jnp.asarray(self.test_tasks)
         noises = jnp.asarray(self.noise_variance), jnp.asarray(self.test_noise())
-        test = None if self.test_tasks is None else jnp.asarray(self.test_tasks)
-        return PretrainingSet(jnp.asarray(self.tasks), law, law, *noises, test)
+        return PretrainingSet(jnp.asarray(self.tasks), fresh, *noises)

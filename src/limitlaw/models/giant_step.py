@@ -46,6 +46,7 @@ from limitlaw.theory.one_step import (
     step_scalars,
     stepped_rows,
 )
+from limitlaw.theory.stepped_rows import SteppedRowLaw
 from limitlaw.vocabulary.activations import (
     AbstractActivation,
     Cos,
@@ -242,10 +243,7 @@ class GiantStep(AbstractSpikedEquivalent):
         return self._step().bulk(self._fractions, self.width_per_dim, dim)
 
     def free_sources(self) -> Float[Array, "free sources"] | None:
-        if self.bulk == "isotropic":
-            return None
-        step = self._step()
-        return step.rows(step.batch()).free_sources()
+        return None if self.bulk == "isotropic" else self._row_law().free_sources()
 
     @property
     def instance_standing(self) -> Standing:
@@ -315,8 +313,11 @@ class GiantStep(AbstractSpikedEquivalent):
     def _row_moments(self) -> RowMoments:
         if self.bulk == "isotropic":
             return isotropic_moments(self._rows().bulk_variance, self.rows == "gaussian")
+        return self._row_law().moments()
+
+    def _row_law(self) -> SteppedRowLaw:
         step = self._step()
-        return step.rows(step.batch()).moments()
+        return step.rows(step.batch())
 
     def _rows(self) -> SteppedRows:
         scalars = step_scalars(self.activation, self.target)

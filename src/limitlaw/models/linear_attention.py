@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
+from limitlaw.core.keys import named
 from limitlaw.core.precision import double_precision, is_traced, number
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
@@ -18,7 +19,8 @@ from limitlaw.models._attention import CONTEXTS, IN_CONTEXT, AbstractLinearAtten
 from limitlaw.models._fields import require_nonnegative
 from limitlaw.models.base import Plan
 from limitlaw.models.fixed_tasks import FixedTasks
-from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw, draw_pretraining
+from limitlaw.numerics.scan import scan_then_refine
+from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw
 from limitlaw.spectra.sample_covariance import SampleCovariance
 from limitlaw.theory.linear_attention import Contexts, Pretraining
 from limitlaw.vocabulary.covariances import Spectrum, as_spectrum
@@ -43,8 +45,8 @@ class LinearAttention(AbstractLinearAttention):
     Observables, all E (y - f)^2 with the label noise of the query: `icl_error` on fresh tasks, `idg_error`
     on the pretraining tasks, `train_error` the mean squared residual, `task_gap` = icl - idg. Order
     parameters, all (): `overlap` (1/d) tr Gamma and `norm` (1/d) |Gamma|^2, both without the column of g,
-    and `effective_penalty` xi, penalty / (1 - degrees of freedom / n). With x = (1 + rho) l/d:
-    icl_error = 1 + rho - 2 overlap + (1 + d (1 + rho)/l) norm for isotropic tasks.
+    and `effective_penalty` xi, penalty / (1 - degrees of freedom / n). For isotropic tasks
+    icl_error = 1 + rho - 2 overlap + (1 + (1 + rho) d/l) norm.
 
     Map to arXiv 2405.11751: sequences_per_dim_squared tau, context_per_dim alpha, tasks_per_dim kappa,
     noise_variance rho, penalty lambda. Structured tasks: arXiv 2509.26551.
@@ -115,7 +117,7 @@ class LinearAttention(AbstractLinearAttention):
         if plan.branch == "interior":
             result = pretraining.limit(pretraining.effective(jnp.asarray(self.penalty)), *exam)
         else:
-            result = pretraining.limit(self._interpolating(pretraining), *exam)
+            result = pretraining.limit(pretraining.ridgeless(), *exam)
             result = at_zero_penalty(result, pretraining.samples, 1.0)
         return self.named(result, pretraining.penalty)
 
@@ -142,15 +144,6 @@ class LinearAttention(AbstractLinearAttention):
 
     def _test_variances(self) -> Float[Array, " atoms"]:
         return self._atoms()[0] if self.test_task_spectrum is None else jnp.asarray(self.test_task_spectrum)
-
-    def _interpolating(self, pretraining: Pretraining) -> Float[Array, ""]:
-        """The effective penalty at zero penalty: positive with fewer sequences than parameters."""
-        fewer = pretraining.samples < 1
-        # Where it vanishes, any other number of samples will do inside the branch that is not taken.
-        inside = dataclasses.replace(pretraining, samples=jnp.where(fewer, pretraining.samples, 0.5))
-        isotropic = pretraining.tasks.eigenvalues.shape == (1,)
-        root = inside.interpolating() if isotropic else inside.effective(jnp.asarray(0.0))
-        return jnp.where(fewer, root, 0.0)
 
     def penalty_of(self, effective_penalty: Any) -> np.ndarray:
         """The penalty with a given effective one; one to one, and explicit.
@@ -179,7 +172,7 @@ class LinearAttention(AbstractLinearAttention):
         """This model at the penalty that minimises an observable; 0 where none helps.
 
         The search is over the effective penalty, to which the penalty belongs one to one and explicitly: a
-        scan over ten decades, then a bounded refinement.
+        scan over twelve decades, then a refinement.
 
         Args:
             minimise: "icl_error" or "idg_error".
@@ -189,15 +182,13 @@ class LinearAttention(AbstractLinearAttention):
         part = {"icl_error": "fresh", "idg_error": "known"}[minimise]
         with double_precision():
             pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
-            least = float(self._interpolating(pretraining))
+            least = pretraining.ridgeless()
 
-            @jax.jit
             def error(logarithm):
                 return getattr(pretraining.limit(least + jnp.exp(logarithm), *exam), part)
 
-            found = least + np.exp(_minimised(error))
-            penalty = float(pretraining.penalty(jnp.asarray(found)))
-        best = dataclasses.replace(self, penalty=penalty)
+            penalty = pretraining.penalty(least + np.exp(_minimised(error)))
+        best = dataclasses.replace(self, penalty=float(penalty))
         none = dataclasses.replace(self, penalty=0.0)
         errors = [float(one.limit(one.plan(), None)[minimise]) for one in (best, none)]
         return none if errors[1] <= errors[0] else best
@@ -206,16 +197,16 @@ class LinearAttention(AbstractLinearAttention):
         """The same statement with given pretraining tasks, at their own dimension.
 
         Args:
-            tasks: one in each row; `tasks_per_dim` and `task_spectrum` give way to them.
+            tasks: one in each row; `tasks_per_dim` gives way to them.
 
         Raises:
             InvalidInput: fresh tasks have a spectrum (give `FixedTasks.test_tasks` in its place).
         """
-        if self.test_task_spectrum is not None or self.task_spectrum is not None:
-            allowed = "None for fresh tasks on the sphere (build FixedTasks with test_tasks otherwise)"
-            raise InvalidInput(type(self).__name__, "test_task_spectrum", allowed, "a spectrum")
-        fields = [name for name in CONTEXTS if hasattr(self, name)]
-        return FixedTasks(tasks, **{name: getattr(self, name) for name in fields})
+        for field in ("task_spectrum", "test_task_spectrum"):
+            if getattr(self, field) is not None:
+                allowed = "None for fresh tasks on the sphere (build FixedTasks with test_tasks otherwise)"
+                raise InvalidInput(type(self).__name__, field, allowed, "a spectrum")
+        return FixedTasks(tasks, **{name: getattr(self, name) for name in CONTEXTS})
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> AttentionSizes:
         return self.attention_sizes(dim, float(self.tasks_per_dim), test_samples)
@@ -226,22 +217,22 @@ class LinearAttention(AbstractLinearAttention):
         spherical = self.task_spectrum is None
         law = TaskLaw(eigenvalues, shares, spherical)
         test = TaskLaw(self._test_variances(), shares, spherical and self.test_task_spectrum is None)
-        noises = jnp.asarray(self.noise_variance), jnp.asarray(self.test_noise())
-        return draw_pretraining(key, sizes, law, test, *noises)
+        tasks = law if sizes.tasks is None else law.draw(named(key, "tasks"), sizes.tasks, sizes.dim)
+        return PretrainingSet(tasks, test, jnp.asarray(self.noise_variance), jnp.asarray(self.test_noise()))
 
 
 def _minimised(error: Callable[[Any], Any]) -> float:
     """Where a function of the logarithm of a penalty is least."""
-    from scipy.optimize import minimize_scalar
+    slope = jax.jit(jax.value_and_grad(error))
 
-    grid = np.linspace(*_DECADES, _SCANNED)
-    values = np.asarray(jax.vmap(error)(jnp.asarray(grid)))
-    place = int(np.argmin(values))
-    ends = grid[max(place - 1, 0)], grid[min(place + 1, _SCANNED - 1)]
-    return minimize_scalar(
-        lambda x: float(error(x)), bounds=ends, method="bounded", options={"xatol": 1e-10}
-    ).x
+    def value_and_slope(point: Float[np.ndarray, "1"]) -> tuple[float, np.ndarray]:
+        value, rate = slope(jnp.asarray(point[0]))
+        return float(value), np.atleast_1d(rate)
+
+    def values(points: Float[np.ndarray, "points 1"]) -> np.ndarray:
+        return np.asarray(jax.vmap(error)(jnp.asarray(points[:, 0])))
+
+    return float(scan_then_refine(values, value_and_slope, [_LOGARITHMS]).point[0])
 
 
-_DECADES = np.log(1e-7), np.log(1e5)
-_SCANNED = 241
+_LOGARITHMS = np.linspace(np.log(1e-7), np.log(1e5), 241)

@@ -10,11 +10,10 @@ omega - V l'(omega).
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from limitlaw.numerics.roots import bracketed_root
+from limitlaw.numerics.roots import bracketed_root, implicit_root
 
 _ROUNDOFF = 1e-15
 
@@ -44,12 +43,7 @@ def proximal_point(
     def root(_, start):
         return _root(gap, start) if find is None else find(start, variance)
 
-    return jax.lax.custom_root(gap, field, root, _solve_diagonal)
-
-
-def _solve_diagonal(linear, right):
-    """The tangent problem acts entry by entry: its matrix is diagonal."""
-    return right / linear(jnp.ones_like(right))
+    return implicit_root(gap, field, root)
 
 
 def _root(gap, start: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -29,7 +29,7 @@ def bracketed_root(
     """Where a function changes sign from minus to plus, by Newton steps that stay in the bracket.
 
     Steps that leave the bracket, or do not halve, are replaced by its middle. There is no derivative
-    through the loop: wrap it in `jax.lax.custom_root`.
+    through the loop: see `implicit_root`.
 
     Args:
         gap: the function; its slope is taken in forward mode.
@@ -39,6 +39,56 @@ def bracketed_root(
     """
     bracket = _Bracket(start, low, high, jnp.full_like(start, jnp.inf), jnp.asarray(0))
     return jax.lax.while_loop(_unfinished, lambda b: _improve(gap, roundoff, b), bracket).point
+
+
+def implicit_root(
+    gap: Callable[[Float[Array, "..."]], Float[Array, "..."]],
+    start: Float[Array, "..."],
+    find: Callable[[Callable, Float[Array, "..."]], Float[Array, "..."]],
+) -> Float[Array, "..."]:
+    """A root that `find` finds from a start, with derivatives by the implicit function theorem.
+
+    Entries do not see each other: the tangent problem is diagonal.
+    """
+    return jax.lax.custom_root(gap, start, find, lambda linear, right: right / linear(jnp.ones_like(right)))
+
+
+def positive_root(
+    gap: Callable[[Float[Array, "..."]], Float[Array, "..."]],
+    low: Float[Array, "..."],
+    high: Float[Array, "..."],
+) -> Float[Array, "..."]:
+    """Where a function changes sign from minus to plus between two positive ends; differentiable.
+
+    Roots that span decades are found in their logarithm, to roundoff.
+
+    Args:
+        gap: the function, of a positive number.
+        low, high: ends of the bracket.
+    """
+    ends = jnp.log(low), jnp.log(high)
+
+    def find(gap, start):
+        return bracketed_root(gap, start, *ends, jnp.asarray(_ROUNDOFF))
+
+    return jnp.exp(implicit_root(lambda logarithm: gap(jnp.exp(logarithm)), (ends[0] + ends[1]) / 2, find))
+
+
+_ROUNDOFF = 1e-15
+
+
+def positive_quadratic_root(
+    square: Float[Array, ""], linear: Float[Array, ""], constant: Float[Array, ""]
+) -> Float[Array, ""]:
+    """The positive root x of square x^2 = linear x + constant, without cancellation.
+
+    Args:
+        square, constant: positive, and zero or more.
+        linear: of either sign.
+    """
+    root = jnp.sqrt(linear**2 + 4 * square * constant)
+    small = 2 * constant / jnp.where(linear > 0, 1.0, root - linear)
+    return jnp.where(linear > 0, (linear + root) / (2 * square), small)
 
 
 def _unfinished(bracket: _Bracket) -> Bool[Array, ""]:

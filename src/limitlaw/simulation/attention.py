@@ -43,24 +43,28 @@ def _by_sequences(sequences: Sequences, penalty: Float[Array, ""]) -> AttentionE
     token, context, label = sequences
     count, dim = token.shape
     strength = count / dim * penalty
-    gram = (token @ token.T) * (context @ context.T)
-    factor = jnp.linalg.cholesky(gram + strength * jnp.eye(count))
-    dual = jax.scipy.linalg.cho_solve((factor, True), label)
-    inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(count), lower=True)
-    effective = dim / jnp.sum(inverse**2)
-    return AttentionEstimate(token.T @ (dual[:, None] * context), jnp.mean((strength * dual) ** 2), effective)
+    dual, trace = _solved((token @ token.T) * (context @ context.T), strength, label)
+    matrix = token.T @ (dual[:, None] * context)
+    return AttentionEstimate(matrix, jnp.mean((strength * dual) ** 2), dim / trace)
 
 
 def _by_parameters(sequences: Sequences, penalty: Float[Array, ""]) -> AttentionEstimate:
     count, dim = sequences.token.shape
-    parameters, strength = dim * (dim + 1), count / dim * penalty
+    strength = count / dim * penalty
     gram, right = _normal_equations(sequences)
-    factor = jnp.linalg.cholesky(gram + strength * jnp.eye(parameters))
-    matrix = jax.scipy.linalg.cho_solve((factor, True), right).reshape(dim, dim + 1)
-    inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(parameters), lower=True)
-    left = (count - parameters + strength * jnp.sum(inverse**2)) / count
+    solved, trace = _solved(gram, strength, right)
+    matrix = solved.reshape(dim, dim + 1)
+    left = (count - solved.size + strength * trace) / count
     residual = sequences.label - jnp.sum((sequences.token @ matrix) * sequences.context, axis=1)
     return AttentionEstimate(matrix, jnp.mean(residual**2), penalty / left)
+
+
+def _solved(gram: Float[Array, "size size"], strength: Float[Array, ""], right: Float[Array, " size"]):
+    """(gram + strength)^-1 right, and the trace of the inverse."""
+    unit = jnp.eye(gram.shape[0])
+    factor = jnp.linalg.cholesky(gram + strength * unit)
+    inverse = jax.scipy.linalg.solve_triangular(factor, unit, lower=True)
+    return jax.scipy.linalg.cho_solve((factor, True), right), jnp.sum(inverse**2)
 
 
 def _normal_equations(sequences: Sequences):

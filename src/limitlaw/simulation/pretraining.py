@@ -99,59 +99,52 @@ class TaskLaw(eqx.Module):
         return gaussian_moments(self.diagonal(dim), noise_variance)
 
 
+Tasks = Float[Array, "tasks dim"] | TaskLaw
+"""A list of tasks, each as likely, or a law of fresh ones."""
+
+
 class PretrainingSet(eqx.Module):
-    """Tasks of pretraining, and the law of those that come later.
+    """Tasks of pretraining, and those that come later.
 
     Attributes:
-        tasks: given or drawn; None for a fresh one in every sequence.
-        law: of the pretraining tasks.
-        test: of fresh tasks.
+        tasks: of pretraining; a law for a fresh one in every sequence.
+        fresh: of the test.
         noise_variance, test_noise_variance: rho.
-        fresh: given fresh tasks in place of `test`, or None.
     """
 
-    tasks: Float[Array, "tasks dim"] | None
-    law: TaskLaw
-    test: TaskLaw
+    tasks: Tasks
+    fresh: Tasks
     noise_variance: Float[Array, ""]
     test_noise_variance: Float[Array, ""]
-    fresh: Float[Array, "fresh dim"] | None = None
-
-    def assigned(self, key: PRNGKeyArray, sizes: AttentionSizes) -> Float[Array, "sequences dim"]:
-        """The task of each sequence."""
-        if self.tasks is None:
-            return self.law.draw(key, sizes.sequences, sizes.dim)
-        return self.tasks[jax.random.randint(key, (sizes.sequences,), 0, self.tasks.shape[0])]
 
     def sequences(self, key: PRNGKeyArray, sizes: AttentionSizes) -> Sequences:
         """The pretraining sequences."""
-        tasks = self.assigned(named(key, "assignment"), sizes)
+        tasks = _assigned(self.tasks, named(key, "assignment"), sizes)
         return draw_sequences(named(key, "sequences"), tasks, sizes.length, self.noise_variance)
 
     def errors(
         self, matrix: Float[Array, "dim dim_and_one"], sizes: AttentionSizes
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Exact errors on fresh tasks and on those of pretraining, in the test's contexts."""
-        noise, length = self.test_noise_variance, sizes.test_length
-        fresh = self.test.moments(sizes.dim, noise) if self.fresh is None else moments_of(self.fresh, noise)
-        known = self.law.moments(sizes.dim, noise) if self.tasks is None else moments_of(self.tasks, noise)
+        noise = self.test_noise_variance
+        fresh, known = (_moments(tasks, sizes.dim, noise) for tasks in (self.fresh, self.tasks))
         return (
-            attention_error(matrix, fresh, length, noise),
-            attention_error(matrix, known, length, noise),
+            attention_error(matrix, fresh, sizes.test_length, noise),
+            attention_error(matrix, known, sizes.test_length, noise),
         )
 
 
-def draw_pretraining(
-    key: PRNGKeyArray,
-    sizes: AttentionSizes,
-    law: TaskLaw,
-    test: TaskLaw,
-    noise_variance: Float[Array, ""],
-    test_noise_variance: Float[Array, ""],
-) -> PretrainingSet:
-    """Draw the pretraining tasks."""
-    tasks = None if sizes.tasks is None else law.draw(named(key, "tasks"), sizes.tasks, sizes.dim)
-    return PretrainingSet(tasks, law, test, noise_variance, test_noise_variance)
+def _assigned(tasks: Tasks, key: PRNGKeyArray, sizes: AttentionSizes) -> Float[Array, "sequences dim"]:
+    """The task of each sequence."""
+    if isinstance(tasks, TaskLaw):
+        return tasks.draw(key, sizes.sequences, sizes.dim)
+    return tasks[jax.random.randint(key, (sizes.sequences,), 0, tasks.shape[0])]
+
+
+def _moments(tasks: Tasks, dim: int, noise_variance: Float[Array, ""]) -> TaskMoments:
+    if isinstance(tasks, TaskLaw):
+        return tasks.moments(dim, noise_variance)
+    return moments_of(tasks, noise_variance)
 
 
 class AttentionLearner(eqx.Module):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
-from limitlaw.numerics.roots import bracketed_root
+from limitlaw.numerics.roots import positive_root
 
 
 class LabelledInputs(eqx.Module):
@@ -111,20 +111,10 @@ class BatchMatrix(eqx.Module):
         power, bound = self.inputs.expect(self.inputs.label**2), self.bound()
         below = (1 / (power - zeta), -1 / zeta)
         low, high = jnp.where(zeta < 0, jnp.array(below), jnp.array([1 / (bound - zeta), -1 / zeta]))
-        # On both branches m keeps its sign, and its logarithm is what spans decades.
+        # On both branches m keeps its sign.
         sign = jnp.sign(low)
-        ends = jnp.sort(jnp.log(jnp.abs(jnp.array([low, high]))))
-
-        def gap(logarithm):
-            return sign * (self.location(sign * jnp.exp(logarithm)) - zeta)
-
-        def find(gap, start):
-            return bracketed_root(gap, start, ends[0], ends[1], jnp.asarray(_ROUNDOFF))
-
-        root = jax.lax.custom_root(
-            gap, jnp.mean(ends), find, lambda linear, right: right / linear(jnp.ones(()))
-        )
-        return sign * jnp.exp(root)
+        ends = jnp.sort(jnp.abs(jnp.array([low, high])))
+        return sign * positive_root(lambda size: sign * (self.location(sign * size) - zeta), *ends)
 
     def contour(self, left: Float[Array, ""]) -> Contour:
         """A contour around the spectrum that crosses the real axis at a negative point on its left.
@@ -158,5 +148,3 @@ NODES = 240
 
 _DEPTH = 35.0
 """The ends of the contour are missed by e^-35 of their scale."""
-
-_ROUNDOFF = 1e-15

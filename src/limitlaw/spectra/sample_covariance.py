@@ -4,37 +4,29 @@ Samples w have covariance C with finitely many eigenvalues c_i, and d/k is fixed
 
     nu = s (1 - (d/k) mean_i c_i/(c_i + s)),
 
-(R + nu)^-1 acts on average like (s/nu) (C + s)^-1 (arXiv 1004.1905, and Marchenko and Pastur for C = 1). All
+(R + nu)^-1 acts on average like (s/nu) (C + s)^-1 (arXiv 0911.3010; Marchenko and Pastur for C = 1). All
 traces below are sums of positive terms, so that nothing cancels at either end of nu.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from limitlaw.numerics.roots import bracketed_root
+from limitlaw.numerics.roots import positive_quadratic_root, positive_root
 
 
-class ResolventTraces(eqx.Module):
+class ResolventTraces(NamedTuple):
     """Limits of (1/d) tr T f(R) for the weights T that were asked for.
 
     Attributes:
-        single: f = 1/(R + nu).
         double: f = 1/(R + nu)^2.
         mixed: f = R/(R + nu)^2.
     """
 
-    single: Float[Array, ""]
     double: Float[Array, ""]
     mixed: Float[Array, ""]
-
-
-class RetainedTraces(eqx.Module):
-    """(1/d) tr R/(R + nu), and the same squared: how much of R a penalty nu retains."""
-
-    once: Float[Array, ""]
-    twice: Float[Array, ""]
 
 
 class SampleCovariance(eqx.Module):
@@ -54,54 +46,61 @@ class SampleCovariance(eqx.Module):
         """(1/d) tr R."""
         return self.shares @ self.eigenvalues
 
-    def shrinkage(self, nu: Float[Array, ""]) -> Float[Array, ""]:
-        """s(nu) >= nu > 0."""
-        if self.eigenvalues.shape == (1,):
-            return _positive_root(self.eigenvalues[0], self.dims_per_sample, nu)
-        low, high = jnp.log(nu), jnp.log(nu + self.dims_per_sample * self.mean())
-
-        def gap(logarithm):
-            s = jnp.exp(logarithm)
-            return s * (1 - self.dims_per_sample * self._average(self.eigenvalues, s)) / nu - 1
-
-        def find(gap, start):
-            return bracketed_root(gap, start, low, high, jnp.asarray(_ROUNDOFF))
-
-        start = jax.lax.stop_gradient((low + high) / 2)
-        root = jax.lax.custom_root(gap, start, find, lambda linear, right: right / linear(jnp.ones(())))
-        return jnp.exp(root)
-
-    def _average(self, values, s, power: int = 1) -> Float[Array, ""]:
+    def average(
+        self, values: Float[Array, " atoms"], s: Float[Array, ""], power: int = 1
+    ) -> Float[Array, ""]:
         """mean of values/(c + s)^power."""
         return jnp.sum(self.shares * values / (self.eigenvalues + s) ** power)
 
-    def _slope(self, nu, s) -> Float[Array, ""]:
-        """ds/dnu."""
-        return 1 / (nu / s + self.dims_per_sample * s * self._average(self.eigenvalues, s, 2))
+    def at(self, nu: Float[Array, ""]) -> "Resolvent":
+        """(R + nu)^-1 on average, nu > 0."""
+        return Resolvent(self, nu, self._shrinkage(nu))
 
-    def resolvent(self, nu: Float[Array, ""], weights: Float[Array, " atoms"]) -> ResolventTraces:
+    def _shrinkage(self, nu: Float[Array, ""]) -> Float[Array, ""]:
+        """s(nu) >= nu > 0."""
+        ratio = self.dims_per_sample
+        if self.eigenvalues.shape == (1,):
+            scale = self.eigenvalues[0]
+            return positive_quadratic_root(jnp.ones(()), nu + (ratio - 1) * scale, nu * scale)
+
+        def gap(s):
+            return s * (1 - ratio * self.average(self.eigenvalues, s)) / nu - 1
+
+        return positive_root(gap, nu, nu + ratio * self.mean())
+
+
+class Resolvent(eqx.Module):
+    """Traces of functions of R and (R + nu)^-1.
+
+    Attributes:
+        law: of R.
+        nu: added to R.
+        s: what stands for it beside C.
+    """
+
+    law: SampleCovariance
+    nu: Float[Array, ""]
+    s: Float[Array, ""]
+
+    def traces(self, weights: Float[Array, " atoms"]) -> ResolventTraces:
         """Traces with weights t_i, the diagonal of T in the eigenbasis of C."""
-        s = self.shrinkage(nu)
-        slope, ratio = self._slope(nu, s), s / nu
-        once, squared = self._average(weights, s), self._average(weights, s, 2)
-        shift = self.dims_per_sample * ratio * self._average(self.eigenvalues, s, 2)
-        double = ratio * slope * (shift * once + squared)
-        return ResolventTraces(ratio * once, double, slope * self._average(weights * self.eigenvalues, s, 2))
+        law, s, ratio = self.law, self.s, self.s / self.nu
+        shift = law.dims_per_sample * ratio * law.average(law.eigenvalues, s, 2)
+        double = shift * law.average(weights, s) + law.average(weights, s, 2)
+        slope = self._slope()
+        return ResolventTraces(ratio * slope * double, slope * law.average(weights * law.eigenvalues, s, 2))
 
-    def retained(self, nu: Float[Array, ""]) -> RetainedTraces:
-        """Traces of R/(R + nu) and of its square."""
-        s = self.shrinkage(nu)
-        spread = s * self._average(self.eigenvalues, s, 2)
-        twice = self._average(self.eigenvalues**2, s, 2)
-        twice = twice + self.dims_per_sample * self._slope(nu, s) * spread**2
-        return RetainedTraces(self._average(self.eigenvalues, s), twice)
+    def retained(self) -> Float[Array, ""]:
+        """(1/d) tr R/(R + nu)."""
+        return self.law.average(self.law.eigenvalues, self.s)
 
+    def retained_twice(self) -> Float[Array, ""]:
+        """(1/d) tr (R/(R + nu))^2."""
+        law, s = self.law, self.s
+        spread = s * law.average(law.eigenvalues, s, 2)
+        return law.average(law.eigenvalues**2, s, 2) + law.dims_per_sample * self._slope() * spread**2
 
-def _positive_root(scale, ratio, nu) -> Float[Array, ""]:
-    """s for one eigenvalue: a quadratic, whose root is taken without cancellation."""
-    half = nu + (ratio - 1) * scale
-    root = jnp.sqrt(half**2 + 4 * nu * scale)
-    return jnp.where(half > 0, (half + root) / 2, 2 * nu * scale / jnp.where(half > 0, 1.0, root - half))
-
-
-_ROUNDOFF = 1e-15
+    def _slope(self) -> Float[Array, ""]:
+        """ds/dnu."""
+        law, s = self.law, self.s
+        return 1 / (self.nu / s + law.dims_per_sample * s * law.average(law.eigenvalues, s, 2))

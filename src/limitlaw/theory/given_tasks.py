@@ -6,12 +6,14 @@ penalty of E (`theory.ridge_equivalent`); nothing is averaged over tasks, and th
 are in. Derived here from the same equivalent as arXiv 2405.11751.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from limitlaw.theory.linear_attention import AttentionLimit
-from limitlaw.theory.ridge_equivalent import effective_penalty
+from limitlaw.theory.ridge_equivalent import effective_penalty, ridgeless
 from limitlaw.vocabulary.tasks import TaskMoments, attention_error, context_moments
 
 
@@ -37,24 +39,30 @@ class GivenTasks(eqx.Module):
     Attributes:
         pretraining: the tasks in their contexts.
         sequences_per_row: n/d, samples for each row of the attention matrix.
+        eigenvalues: of E, increasing.
     """
 
     pretraining: Exam
     sequences_per_row: Float[Array, ""]
+    eigenvalues: Float[Array, " dim_and_one"]
 
     def effective(self, penalty: Float[Array, ""]) -> Float[Array, ""]:
         """xi at a positive penalty, or at zero with fewer sequences than entries of the matrix."""
-        values, samples = self._eigenvalues(), self.sequences_per_row
-        least = values[0] * (values.shape[0] / samples - 1)
-        return effective_penalty(self.degrees, penalty, samples, jnp.sum(values), jnp.maximum(least, 0.0))
+        values, samples = self.eigenvalues, self.sequences_per_row
+        least = jnp.maximum(values[0] * (values.shape[0] / samples - 1), 0.0)
+        return effective_penalty(self.degrees, penalty, samples, jnp.sum(values), least)
 
-    def _eigenvalues(self) -> Float[Array, " dim_and_one"]:
-        return jnp.linalg.eigvalsh(self.pretraining.second())
+    def ridgeless(self) -> Float[Array, ""]:
+        """xi at zero penalty."""
+
+        def root(samples):
+            return dataclasses.replace(self, sequences_per_row=samples).effective(jnp.asarray(0.0))
+
+        return ridgeless(root, self.sequences_per_row, float(self.eigenvalues.shape[0]))
 
     def degrees(self, effective: Float[Array, ""]) -> Float[Array, ""]:
         """tr E/(E + xi)."""
-        values = self._eigenvalues()
-        return jnp.sum(values / (values + effective))
+        return jnp.sum(self.eigenvalues / (self.eigenvalues + effective))
 
     def penalty(self, effective: Float[Array, ""]) -> Float[Array, ""]:
         """The penalty that has this effective one."""
@@ -66,8 +74,7 @@ class GivenTasks(eqx.Module):
         cross = context_moments(self.pretraining.tasks, self.pretraining.length)[0]
         lifted = second + effective * jnp.eye(second.shape[0])
         mean = jnp.linalg.solve(lifted, cross).T
-        values = self._eigenvalues()
-        double = jnp.sum((values / (values + effective)) ** 2) / samples
+        double = jnp.sum((self.eigenvalues / (self.eigenvalues + effective)) ** 2) / samples
         error = self.pretraining.error(mean) / (1 - double)
         spread = error / samples * jnp.linalg.solve(lifted, jnp.linalg.solve(lifted, second).T)
         dim = mean.shape[0]
@@ -79,3 +86,8 @@ class GivenTasks(eqx.Module):
             norm=jnp.sum(mean[:, :dim] ** 2) / dim + jnp.trace(spread[:dim, :dim]),
             effective=effective,
         )
+
+
+def given_tasks(pretraining: Exam, sequences_per_row: Float[Array, ""]) -> GivenTasks:
+    """Pretraining on the tasks of an exam; the only eigenvalues that are taken."""
+    return GivenTasks(pretraining, sequences_per_row, jnp.linalg.eigvalsh(pretraining.second()))

@@ -10,6 +10,7 @@ Map to the paper: tau n/d^2, alpha l/d, kappa k/d, rho the label noise; the pena
 small x, large penalties or few tasks.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -17,8 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from limitlaw.numerics.roots import positive_quadratic_root
 from limitlaw.spectra.sample_covariance import SampleCovariance
-from limitlaw.theory.ridge_equivalent import effective_penalty
+from limitlaw.theory.ridge_equivalent import effective_penalty, ridgeless
 
 
 class Contexts(NamedTuple):
@@ -64,7 +66,7 @@ class Pretraining(eqx.Module):
         """(1/d) tr (R + x)/(R + x + xi), per d^2 parameters."""
         x = self.contexts.token
         nu = x + effective
-        return (x + effective * self.tasks.retained(nu).once) / nu
+        return (x + effective * self.tasks.at(nu).retained()) / nu
 
     def effective(self, penalty: Float[Array, ""]) -> Float[Array, ""]:
         """xi at a positive penalty, or at zero with fewer samples than parameters."""
@@ -73,13 +75,21 @@ class Pretraining(eqx.Module):
         least = jnp.maximum(x * (1 - samples) / samples, 0.0)
         return effective_penalty(self.degrees, penalty, samples, self.tasks.mean() + x, least)
 
-    def interpolating(self) -> Float[Array, ""]:
+    def ridgeless(self) -> Float[Array, ""]:
+        """xi at zero penalty."""
+
+        def root(samples):
+            inside = dataclasses.replace(self, samples=samples)
+            isotropic = self.tasks.eigenvalues.shape == (1,)
+            return inside._interpolating() if isotropic else inside.effective(jnp.asarray(0.0))
+
+        return ridgeless(root, self.samples, 1.0)
+
+    def _interpolating(self) -> Float[Array, ""]:
         """xi at zero penalty and n < d^2, isotropic tasks: a quadratic in xi/(1 - samples)."""
         scale, ratio, x = self.tasks.eigenvalues[0], self.tasks.dims_per_sample, self.contexts.token
-        half = scale + x - self.samples * scale * ratio
-        root = jnp.sqrt(half**2 + 4 * self.samples * x * scale * ratio)
-        negative = 2 * x * scale * ratio / jnp.where(half > 0, 1.0, root - half)
-        return (1 - self.samples) * jnp.where(half > 0, (half + root) / (2 * self.samples), negative)
+        linear = scale + x - self.samples * scale * ratio
+        return (1 - self.samples) * positive_quadratic_root(self.samples, linear, x * scale * ratio)
 
     def penalty(self, effective: Float[Array, ""]) -> Float[Array, ""]:
         """The penalty that has this effective one: explicit, so that sweeps need no root."""
@@ -102,19 +112,20 @@ class Pretraining(eqx.Module):
             test_tasks: diagonal of the test tasks' covariance in the eigenbasis of the pretraining tasks'.
         """
         x, rho, nu = self.contexts.token, self.contexts.label, self.contexts.token + effective
-        plain = self.tasks.resolvent(nu, jnp.ones_like(self.tasks.eigenvalues))
-        tested, kept = self.tasks.resolvent(nu, test_tasks), self.tasks.retained(nu)
-        left = 1 - self.degrees(effective) / self.samples
-        double = (kept.twice + 2 * x * plain.mixed + x**2 * plain.double) / self.samples
-        known = (rho + x * kept.once + effective * nu * plain.mixed) / (1 - double)
+        resolvent = self.tasks.at(nu)
+        plain = resolvent.traces(jnp.ones_like(self.tasks.eigenvalues))
+        tested, once, twice = resolvent.traces(test_tasks), resolvent.retained(), resolvent.retained_twice()
+        left = 1 - (x + effective * once) / nu / self.samples
+        double = (twice + 2 * x * plain.mixed + x**2 * plain.double) / self.samples
+        known = (rho + x * once + effective * nu * plain.mixed) / (1 - double)
         noise = known / self.samples
-        norm = kept.twice + noise * (plain.mixed + x * plain.double)
+        norm = twice + noise * (plain.mixed + x * plain.double)
         missed = nu**2 * tested.double + noise * (tested.mixed + x * tested.double)
         return AttentionLimit(
             fresh=test.label + missed + test.token * norm,
             known=known + (test.label - rho) + (test.token - x) * norm,
             train=known * left**2,
-            overlap=kept.once,
+            overlap=once,
             norm=norm,
             effective=effective,
         )

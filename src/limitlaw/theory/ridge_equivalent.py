@@ -4,17 +4,16 @@ Ridge regression on n samples with penalty lambda acts like the population's own
 
     lambda = xi (1 - df(xi)/n),     df(xi) = tr Sigma (Sigma + xi)^-1,
 
-df being the degrees of freedom. The right side increases with xi wherever it is positive, so the root is
-bracketed. Sizes may be counted in any common unit.
+df being the degrees of freedom (arXiv 1507.03003 for a design with independent entries). The right side
+increases with xi wherever it is positive, so the root is bracketed. Sizes may be counted in any common unit.
 """
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from limitlaw.numerics.roots import bracketed_root
+from limitlaw.numerics.roots import positive_root
 
 Degrees = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
@@ -35,21 +34,25 @@ def effective_penalty(
         power: tr Sigma.
         least: a positive lower bound of xi beside the penalty itself; zero if none is known.
     """
-    low, high = jnp.log(jnp.maximum(penalty, least)), jnp.log(penalty + power / samples)
-
-    def gap(logarithm):
-        xi = jnp.exp(logarithm)
-        return 1 - degrees(xi) / samples - penalty / xi
-
-    def find(gap, start):
-        return bracketed_root(gap, start, low, high, jnp.asarray(_ROUNDOFF))
-
-    def along(linear, right):
-        # Entries do not see each other: the slope is diagonal.
-        return right / linear(jnp.ones_like(right))
-
-    start = jax.lax.stop_gradient((low + high) / 2)
-    return jnp.exp(jax.lax.custom_root(gap, start, find, along))
+    return positive_root(
+        lambda xi: 1 - degrees(xi) / samples - penalty / xi,
+        jnp.maximum(penalty, least),
+        penalty + power / samples,
+    )
 
 
-_ROUNDOFF = 1e-15
+def ridgeless(
+    root: Callable[[Float[Array, ""]], Float[Array, ""]],
+    samples: Float[Array, ""],
+    parameters: float,
+) -> Float[Array, ""]:
+    """The effective penalty at zero penalty: positive with fewer samples than parameters, else zero.
+
+    Args:
+        root: it, for fewer samples than parameters.
+        samples: n.
+        parameters: in the unit of the samples.
+    """
+    fewer = samples < parameters
+    # Where it vanishes, any number of samples will do inside the branch that is not taken.
+    return jnp.where(fewer, root(jnp.where(fewer, samples, parameters / 2)), 0.0)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from limitlaw.core.status import Status
-from limitlaw.numerics.roots import bracketed_root
+from limitlaw.numerics.roots import bracketed_root, implicit_root
 from limitlaw.numerics.scan import deepest_valley
 from limitlaw.theory.conditional_features import GroupFunctions
 from limitlaw.theory.readout import ReadoutLimit, field_law
@@ -71,7 +71,7 @@ def train_bias(
         roundoff = _ROUNDOFF * (grid[-1] - grid[0])
         return bracketed_root(gap, start, grid[valley - 1], grid[valley + 1], roundoff)
 
-    bias = jax.lax.custom_root(slope, grid[valley], find, lambda linear, right: right / linear(jnp.ones(())))
+    bias = implicit_root(slope, grid[valley], find)
     found = limit(bias)
     lowest = jnp.min(values) + _END * (jnp.max(values) - jnp.min(values))
     return found._replace(status=_judge(found, bias, grid, lowest)), bias

@@ -57,9 +57,7 @@ class Covariance(eqx.Module):
     @property
     def label(self) -> str:
         """Short name for legends."""
-        if is_traced(self.eigenvalues):
-            return "covariance"
-        return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+        return _eigenvalue_label(self.eigenvalues, "covariance")
 
 
 def covariance_field(value: Any) -> Any:
@@ -108,9 +106,7 @@ class Spectrum(eqx.Module):
     @property
     def label(self) -> str:
         """Short name for legends."""
-        if is_traced(self.eigenvalues):
-            return "spectrum"
-        return f"eigenvalues {np.array2string(np.asarray(self.eigenvalues), precision=3, separator=', ')}"
+        return _eigenvalue_label(self.eigenvalues, "spectrum")
 
 
 def as_spectrum(value: Any) -> Any:
@@ -125,6 +121,12 @@ def _require_spectrum(field: str, value: Any) -> None:
         return
     if not (np.all(np.isfinite(value)) and np.all(value >= 0) and np.any(value > 0)):
         raise InvalidInput("Spectrum", field, "zero or more, finite, and not all zero", value)
+
+
+def _eigenvalue_label(eigenvalues: Any, unknown: str) -> str:
+    if is_traced(eigenvalues):
+        return unknown
+    return f"eigenvalues {np.array2string(np.asarray(eigenvalues), precision=3, separator=', ')}"
 
 
 def _require_numbers(field: str, value: Any) -> None:
