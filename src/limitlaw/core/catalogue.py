@@ -12,6 +12,8 @@ MODELS = {
     "frozen-features": "limitlaw.models:FrozenFeatures",
     "linear-attention": "limitlaw.models:LinearAttention",
     "fixed-tasks": "limitlaw.models:FixedTasks",
+    "context-ridge": "limitlaw.models:ContextRidge",
+    "discrete-mmse": "limitlaw.models:DiscreteMMSE",
 }
 
 ACTIVATIONS = {

@@ -1,5 +1,7 @@
 """Models: one file each, statement, limit and finite-size draw side by side."""
 
+from limitlaw.models.context_ridge import ContextRidge
+from limitlaw.models.discrete_mmse import DiscreteMMSE
 from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.models.frozen_features import FrozenFeatures
 from limitlaw.models.giant_step import GiantStep
@@ -8,6 +10,8 @@ from limitlaw.models.random_features import RandomFeatures
 from limitlaw.models.spiked_random_features import SpikedRandomFeatures
 
 __all__ = [
+    "ContextRidge",
+    "DiscreteMMSE",
     "FixedTasks",
     "FrozenFeatures",
     "GiantStep",

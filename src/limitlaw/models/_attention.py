@@ -34,6 +34,14 @@ CONTEXTS = {
 """What their common fields mean."""
 
 
+ERRORS = {
+    "icl_error": "E (y - f)^2 on fresh tasks, label noise included",
+    "idg_error": "E (y - f)^2 on the pretraining tasks, label noise included",
+    "task_gap": "icl_error - idg_error",
+}
+"""What in-context learning is judged by."""
+
+
 class AbstractLinearAttention(AbstractSolvable, AbstractSimulable):
     """Linear attention pretrained on linear regression in context, by ridge regression.
 
@@ -41,10 +49,7 @@ class AbstractLinearAttention(AbstractSolvable, AbstractSimulable):
     """
 
     headline: ClassVar[str] = "icl_error"
-    results: ClassVar[dict[str, str]] = {
-        "icl_error": "E (y - f)^2 on fresh tasks, label noise included",
-        "idg_error": "E (y - f)^2 on the pretraining tasks, label noise included",
-        "task_gap": "icl_error - idg_error",
+    results: ClassVar[dict[str, str]] = ERRORS | {
         "overlap": "(1/d) tr Gamma, without the column of the context's mean squared label",
         "norm": "(1/d) |Gamma|^2, without that column",
         "effective_penalty": "penalty / (1 - degrees of freedom / n)",

@@ -49,6 +49,9 @@ class AbstractModel(eqx.Module):
     """A ratio that may be varied."""
     size_error: ClassVar[float] = 0.0
     """Relative error left by an extrapolation in 1/d from `check_dim`, where it is not small."""
+    check_at_size: ClassVar[bool] = False
+    """Whether checks hold an experiment against the limit with its finite-size term, and extrapolate
+    nothing: for corrections that are not of order 1/d."""
 
     @property
     def instance_standing(self) -> Standing:

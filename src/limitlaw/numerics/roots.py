@@ -87,7 +87,8 @@ def positive_quadratic_root(
         linear: of either sign.
     """
     root = jnp.sqrt(linear**2 + 4 * square * constant)
-    small = 2 * constant / jnp.where(linear > 0, 1.0, root - linear)
+    # Both vanish where linear and constant do, and so does the root.
+    small = 2 * constant / jnp.where((linear > 0) | (root == linear), 1.0, root - linear)
     return jnp.where(linear > 0, (linear + root) / (2 * square), small)
 
 

@@ -18,6 +18,32 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from limitlaw.core.keys import named
 
 
+class Context(NamedTuple):
+    """What a regression on one context sees: rows of tokens, and their labels."""
+
+    tokens: Float[Array, "rows dim"]
+    labels: Float[Array, " rows"]
+
+
+def draw_context(
+    key: PRNGKeyArray, task: Float[Array, " dim"], length: int, noise_variance: Float[Array, ""]
+) -> Context:
+    """A context of l pairs; of more than d, the d rows that carry all its information.
+
+    The QR decomposition of l > d tokens has a triangular factor of independent entries, and labels turned by
+    its orthogonal factor are noise alone beyond the first d: the likelihood of every task changes by one
+    factor.
+    """
+    dim = task.shape[0]
+    normal = jax.random.normal(named(key, "tokens"), (min(length, dim), dim))
+    if length > dim:
+        squares = jax.random.chisquare(named(key, "diagonal"), length - jnp.arange(dim), (dim,))
+        normal = jnp.triu(normal, 1) + jnp.diag(jnp.sqrt(squares))
+    tokens = normal / jnp.sqrt(dim)
+    noise = jax.random.normal(named(key, "noises"), (tokens.shape[0],))
+    return Context(tokens, tokens @ task + jnp.sqrt(noise_variance) * noise)
+
+
 class Sequences(NamedTuple):
     """Query tokens x, context summaries (h, g), and labels of the queries."""
 
