@@ -26,6 +26,7 @@ _HOMES = {
     "biases": "limitlaw.vocabulary.biases",
     "covariances": "limitlaw.vocabulary.covariances",
     "losses": "limitlaw.vocabulary.losses",
+    "networks": "limitlaw.vocabulary.networks",
     "penalties": "limitlaw.vocabulary.penalties",
     "readouts": "limitlaw.vocabulary.readouts",
     "targets": "limitlaw.vocabulary.targets",
@@ -46,6 +47,7 @@ __all__ = [
     "load",
     "losses",
     "models",
+    "networks",
     "optimise",
     "penalties",
     "plots",
@@ -70,7 +72,16 @@ if TYPE_CHECKING:
     from limitlaw.core import errors
     from limitlaw.core.precision import use_float64
     from limitlaw.studies import Study, load, save
-    from limitlaw.vocabulary import activations, biases, covariances, losses, penalties, readouts, targets
+    from limitlaw.vocabulary import (
+        activations,
+        biases,
+        covariances,
+        losses,
+        networks,
+        penalties,
+        readouts,
+        targets,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -5,18 +5,20 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput, NotConverged
 from limitlaw.core.fingerprint import fingerprint
-from limitlaw.core.keys import replica_key
+from limitlaw.core.keys import named, replica_key
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Measurements
-from limitlaw.models.base import AbstractSimulable, AbstractSpectral
+from limitlaw.models.base import AbstractSimulable, AbstractSpectral, AbstractTrained
 from limitlaw.simulation.convex import ACCEPTED
 from limitlaw.simulation.spectrum import eigenvalues_and_overlaps
+from limitlaw.training.descent import UNWATCHED, Watch
 
 Cell = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
@@ -97,13 +99,20 @@ def _each(function: Callable[..., Any], arguments: list[tuple], executor: Execut
 
 
 def run_cell(
-    model: AbstractSimulable, dim: int | None, seed: int, replica: int, test_samples: int | None = None
+    model: AbstractSimulable,
+    dim: int | None,
+    seed: int,
+    replica: int,
+    test_samples: int | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Cell:
     """One replica in its own float64 scope; bit-identical on one machine however it is scheduled."""
     with double_precision():
         leaves, structure = jax.tree.flatten(model)
         sizes = model.sizes(dim, test_samples)
         key = replica_key(seed, fingerprint(model), replica)
+        if isinstance(model, AbstractTrained):
+            return jax.tree.map(np.asarray, _trained(model, sizes, key, watch))
         return jax.tree.map(np.asarray, _compiled(leaves, sizes, key, structure=structure))
 
 
@@ -127,6 +136,23 @@ def _compiled_matrix(leaves: list, sizes: Any, key: Any, *, structure: Any) -> A
 @functools.partial(jax.jit, static_argnames=("structure",))
 def _compiled(leaves: list, sizes: Any, key: Any, *, structure: Any) -> Any:
     return jax.tree.unflatten(structure, leaves).replica(sizes, key)
+
+
+def _trained(model: AbstractTrained, sizes: Any, key: Any, watch: Watch) -> Any:
+    """What `replica` does, with training on the host between compiled parts."""
+    instance = _compiled_draw(model, sizes, named(key, "instance"))
+    estimate = model.learner().fit(instance, sizes, named(key, "training"), watch)
+    return _compiled_measure(model, instance, estimate, sizes, named(key, "measurement"))
+
+
+@eqx.filter_jit
+def _compiled_draw(model: Any, sizes: Any, key: Any) -> Any:
+    return model.draw(sizes, key)
+
+
+@eqx.filter_jit
+def _compiled_measure(model: Any, instance: Any, estimate: Any, sizes: Any, key: Any) -> Any:
+    return model.measure(instance, estimate, sizes, key)
 
 
 def require_simulable(model: Any) -> None:

@@ -48,7 +48,7 @@ def solve(
         NotConverged: the fixed point or a quadrature is not resolved, and `throw` is True.
         PrecisionError: traced without 64-bit floats.
     """
-    _require_solvable(model)
+    require_solvable(model)
     _require_dim(dim)
     if any_traced(model):
         return _keep(traced_limit(model, dim), quantities)
@@ -243,9 +243,11 @@ def _keep(solution: Solution, quantities: Sequence[str] | None) -> Solution:
     )
 
 
-def _require_solvable(model: Any) -> None:
+def require_solvable(model: Any) -> None:
+    """Refuse what has no theory."""
     if not isinstance(model, AbstractSolvable):
-        raise InvalidInput("solve", "model", "a model with a limit", repr(type(model).__name__))
+        name = getattr(type(model), "__name__", "")
+        raise InvalidInput("solve", "model", "a model with a limit (others can be simulated)", repr(name))
 
 
 def _require_dim(dim: Any) -> None:

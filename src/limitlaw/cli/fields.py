@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from limitlaw.cli.ranges import entries, numbers, parse_assignments, parse_axis
-from limitlaw.cli.risks import parse_bias, parse_covariance, parse_loss, parse_penalty, parse_readout
+from limitlaw.cli.risks import (
+    parse_bias,
+    parse_covariance,
+    parse_loss,
+    parse_network,
+    parse_penalty,
+    parse_readout,
+)
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
 
@@ -75,8 +82,12 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return None
     if field == "covariance":
         return parse_covariance(type(model).__name__, text)
+    if field == "network":
+        return parse_network(text)
     if isinstance(getattr(model, field), str):
         return text
+    if isinstance(getattr(model, field), int):
+        return _integer(model, field, text)
     return _numbers(model, field, text)
 
 
@@ -87,6 +98,13 @@ def _numbers(model: Any, field: str, text: str) -> Any:
         raise InvalidInput(
             type(model).__name__, field, "a number or a vector such as (1,-0.6)", repr(text)
         ) from None
+
+
+def _integer(model: Any, field: str, text: str) -> int:
+    try:
+        return int(float(text)) if float(text).is_integer() else int(text)
+    except ValueError:
+        raise InvalidInput(type(model).__name__, field, "an integer", repr(text)) from None
 
 
 def parse_activation(text: str) -> Any:

@@ -30,6 +30,7 @@ Over = Annotated[
         help="axes, as penalty=1e-3:1:9:log target=sin,tanh",
     ),
 ]
+Device = Annotated[str | None, Parameter(help="where to compute: cpu, gpu or tpu; the best by default")]
 Output = Annotated[Path | None, Parameter(name=["-o", "--output"])]
 
 
@@ -84,10 +85,12 @@ def simulate(
     set_: Settings = None,
     over: Over = None,
     test_samples: int | None = None,
+    device: Device = None,
     output: Output = None,
 ) -> None:
     """The same statement at finite size; -o is a folder of finished cells that can be resumed."""
     study = _study(model, set_, over)
+    _use_device("simulate", device)
     measured = study.simulate(dim, replicas, seed, store=output, test_samples=test_samples)
     from limitlaw.cli.show import show_dataset
 
@@ -127,12 +130,15 @@ def figure(
     name: str,
     *,
     scale: str = "quick",
+    device: Device = None,
     output: Annotated[Path, Parameter(name=["-o", "--output"])] = Path("figures"),
 ) -> None:
     """Make a figure of a paper: theory, experiment, picture, table."""
     find("figure", name, FIGURES)
     if scale not in ("quick", "paper"):
         raise UnknownName("scale", scale, ("quick", "paper"))
+    _compilation_cache()
+    _use_device("figure", device)
     from limitlaw.cli.show import show_table
     from limitlaw.figures import make_figure
 
@@ -200,6 +206,19 @@ def _compilation_cache() -> None:
         return  # a cache saves time and nothing else: without one, JAX would warn at each program
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _use_device(owner: str, name: str | None) -> None:
+    """Compute on the first device of a kind."""
+    if name is None:
+        return
+    import jax
+
+    try:
+        jax.config.update("jax_default_device", jax.devices(name)[0])
+    except RuntimeError:
+        known = sorted({device.platform for device in jax.devices()} | {"cpu"})
+        raise InvalidInput(owner, "device", f"one that is there ({', '.join(known)})", repr(name)) from None
 
 
 def _warn_untrusted(theory: Any) -> None:

@@ -1,9 +1,9 @@
-"""Text of a loss, a penalty, a trained bias, a readout's law or a covariance to its object."""
+"""Text of a loss, a penalty, a trained bias, a readout's law, a covariance or a network to its object."""
 
 from typing import Any
 
 from limitlaw.cli.ranges import entries, numbers, split_commas
-from limitlaw.core.catalogue import LOSSES, PENALTIES, READOUTS, find
+from limitlaw.core.catalogue import LOSSES, NETWORKS, PENALTIES, READOUTS, find
 from limitlaw.core.errors import InvalidInput
 
 
@@ -49,6 +49,20 @@ def parse_bias(text: str) -> Any:
 
     name, numbers = _call("shift", text)
     return _built("shift", name, Trained, numbers, allowed=(0, 1))
+
+
+def parse_network(text: str) -> Any:
+    """ "linear", or "softmax(2,1)" with its blocks and their dense layers.
+
+    Raises:
+        UnknownName, InvalidInput: no such network, or counts that it does not take.
+    """
+    from limitlaw.vocabulary import networks
+
+    name, counts = _call("network", text)
+    kind = getattr(networks, find("network", name, NETWORKS))
+    whole = [int(count) if float(count).is_integer() else count for count in counts]
+    return _built("network", name, kind, whole, allowed=(0, 1, 2) if name == "softmax" else (0,))
 
 
 def parse_readout(text: str) -> Any:

@@ -12,6 +12,7 @@ MODELS = {
     "frozen-features": "limitlaw.models:FrozenFeatures",
     "linear-attention": "limitlaw.models:LinearAttention",
     "fixed-tasks": "limitlaw.models:FixedTasks",
+    "trained-attention": "limitlaw.models:TrainedAttention",
     "context-ridge": "limitlaw.models:ContextRidge",
     "discrete-mmse": "limitlaw.models:DiscreteMMSE",
 }
@@ -31,6 +32,8 @@ ACTIVATIONS = {
 LOSSES = {"square": "Square", "huber": "Huber", "logistic": "Logistic", "hinge": "Hinge"}
 
 PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
+
+NETWORKS = {"linear": "Linear", "softmax": "Softmax"}
 
 READOUTS = {"normal": "Normal", "uniform": "Uniform"}
 
@@ -52,6 +55,9 @@ FIGURES = {
     "attention-sequences": "linear attention: errors against pretraining sequences, double descent",
     "attention-contexts": "linear attention: errors against context length, for several numbers of tasks",
     "attention-best-contexts": "linear attention: where longer contexts stop helping",
+    "attention-task-diversity": "from memorised tasks to the rule: linear attention, discrete posterior",
+    "transformer-sequences": "trained attention: errors against pretraining sequences, and where they peak",
+    "transformer-task-diversity": "a trained transformer: from memorised tasks to the rule",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

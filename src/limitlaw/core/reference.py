@@ -11,6 +11,8 @@ class Standing(StrEnum):
     PROVED = "proved"
     REPLICA = "replica"
     HEURISTIC = "heuristic"
+    EXPERIMENT = "experiment"
+    """No theory at all."""
 
 
 def weakest(standings: Iterable[Standing]) -> Standing:

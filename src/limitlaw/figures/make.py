@@ -6,19 +6,23 @@ solved again.
 
 import importlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib.pyplot as plt
 
 from limitlaw._compare import compare, table_of
 from limitlaw.core.catalogue import FIGURES, find
 from limitlaw.core.errors import UnknownName
+from limitlaw.core.fingerprint import fingerprint
 from limitlaw.figures.panels import SCALES, Panel, Scale, StudyFigure
 from limitlaw.figures.pictures import save_picture
 from limitlaw.plots import learning_curve
 from limitlaw.plots.style import look
 from limitlaw.studies import Study, save
 from limitlaw.studies.files import require_writable
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class FigureResult(NamedTuple):
@@ -76,6 +80,9 @@ DRAWN = {
     "one-step-first-batch": "first_batch:draw_first_batch",
     "one-step-sample-split": "sample_split:draw_sample_split",
     "attention-best-contexts": "attention:draw_best_contexts",
+    "attention-task-diversity": "task_diversity:draw_task_diversity",
+    "transformer-sequences": "transformers:draw_sequences",
+    "transformer-task-diversity": "transformers:draw_task_diversity",
 }
 """Figures that are no learning curves, by the function that draws them."""
 
@@ -84,10 +91,14 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
     panels = figure.panels()
     rows: list[list[str]] = []
     header: list[str] = []
+    solved: dict[str, Solved] = {}
     with look():
         picture, axes = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 4.2), squeeze=False)
         for number, (panel, place) in enumerate(zip(panels, axes[0], strict=True)):
-            header, more = _panel(panel, place, scale, path, number, progress)
+            shared = f"{fingerprint(panel.study.models)} at {panel.at}"
+            if shared not in solved:
+                solved[shared] = _solved(panel, scale, path, number, progress)
+            header, more = _panel(panel, place, solved[shared])
             rows += more
         for panel, place in zip(panels[:-1], axes[0], strict=False):
             _settle_legend(place, panel.legend, shared=_curves_of(panel) == _curves_of(panels[-1]))
@@ -121,7 +132,11 @@ def _settle_legend(place, title: str, shared: bool) -> None:
         place.legend(title=title, loc="best", fontsize=8)
 
 
-def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress):
+Solved = tuple["xr.Dataset", "xr.Dataset"]
+"""Theory and experiment of one study; panels of several quantities share it."""
+
+
+def _solved(panel: Panel, scale: Scale, path: Path, number: int, progress: bool | None) -> Solved:
     thin = _thinned(panel, scale)
     stem = path.with_suffix("")
     theory = panel.study.solve(dim=scale.dim if panel.finite_width else None)
@@ -129,6 +144,11 @@ def _panel(panel: Panel, place, scale: Scale, path: Path, number: int, progress)
     experiment = thin.simulate(scale.dim, scale.replicas, store=store, progress=progress)
     save(theory, stem.with_name(f"{stem.name}-theory-{number + 1}.nc"))
     save(experiment, stem.with_name(f"{stem.name}-experiment-{number + 1}.nc"))
+    return theory, experiment
+
+
+def _panel(panel: Panel, place, solved: Solved) -> tuple[list[str], list[list[str]]]:
+    theory, experiment = solved
     learning_curve(theory, experiment, panel.quantity, x=panel.x, axes=place, logx=panel.logx)
     if panel.limits is not None:
         place.set_ylim(*panel.limits)

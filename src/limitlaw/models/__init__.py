@@ -8,6 +8,7 @@ from limitlaw.models.giant_step import GiantStep
 from limitlaw.models.linear_attention import LinearAttention
 from limitlaw.models.random_features import RandomFeatures
 from limitlaw.models.spiked_random_features import SpikedRandomFeatures
+from limitlaw.models.trained_attention import TrainedAttention
 
 __all__ = [
     "ContextRidge",
@@ -18,4 +19,5 @@ __all__ = [
     "LinearAttention",
     "RandomFeatures",
     "SpikedRandomFeatures",
+    "TrainedAttention",
 ]

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from limitlaw.core.precision import any_traced
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import any_traced, is_traced
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference
 from limitlaw.core.status import Status
@@ -32,6 +33,16 @@ CONTEXTS = {
     "test_noise_variance": "rho of the test",
 }
 """What their common fields mean."""
+
+
+TASKS = "k/d, pretraining tasks per dimension"
+
+
+def require_tasks(owner: str, value: Any) -> None:
+    """Positive, or infinitely many."""
+    require_nonnegative(owner, "tasks_per_dim", value, TASKS, infinite=True)
+    if not is_traced(value) and value == 0:
+        raise InvalidInput(owner, "tasks_per_dim", "positive, or inf", 0, TASKS)
 
 
 ERRORS = {

@@ -6,12 +6,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from limitlaw.core.counts import is_count
-from limitlaw.core.errors import InvalidInput
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.status import Status
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.simulation.context_estimators import ContextSizes
+from limitlaw.simulation.sizes import context_counts
 
 CONTEXTS_DRAWN = 200
 """Contexts of one replica, unless told."""
@@ -45,16 +44,16 @@ class AbstractContextEstimator(AbstractSolvable, AbstractSimulable):
         convergence = Convergence(status, jnp.zeros(()), jnp.asarray(0))
         return Solution(observables, {}, convergence, self.instance_standing)
 
-    def context_sizes(self: Any, dim: int | None, tasks: int | None, contexts: int | None) -> ContextSizes:
+    def context_sizes(self: Any, dim: int | None, contexts: int | None) -> ContextSizes:
         """Integer sizes; the test set is made of contexts."""
-        if dim is None or not is_count(dim, 2):
-            meaning = "the token dimension d"
-            raise InvalidInput("simulate", "dim", "an integer of 2 or more", repr(dim), meaning)
-        length = round(float(self.context_per_dim) * dim)
-        if length < 1:
-            allowed = f"at least one token in a context at dim={dim}"
-            raise InvalidInput(type(self).__name__, "context_per_dim", allowed, float(self.context_per_dim))
-        return ContextSizes(dim, length, CONTEXTS_DRAWN if contexts is None else contexts, tasks)
+        names = [name for name in ("context_per_dim", "tasks_per_dim") if name in self.meanings]
+        ratios = {name: float(getattr(self, name)) for name in names}
+        counts = context_counts(type(self).__name__, dim, ratios)
+        length = counts["context_per_dim"]
+        assert dim is not None
+        assert length is not None
+        drawn = CONTEXTS_DRAWN if contexts is None else contexts
+        return ContextSizes(dim, length, drawn, counts.get("tasks_per_dim"))
 
     def learner(self) -> NothingToTrain:
         return NothingToTrain()

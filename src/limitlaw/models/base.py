@@ -150,3 +150,11 @@ class AbstractSimulable(AbstractModel):
         instance = self.draw(sizes, named(key, "instance"))
         estimate = self.learner().fit(instance, sizes, named(key, "training"))
         return self.measure(instance, estimate, sizes, named(key, "measurement"))
+
+
+class AbstractTrained(AbstractSimulable):
+    """A model that is trained by many updates.
+
+    `learner().fit(instance, sizes, key, watch)` runs on the host and may be watched, interrupted and resumed
+    (`training.descent`); all else is compiled, as for any model.
+    """

@@ -64,7 +64,7 @@ class ContextRidge(AbstractContextEstimator):
         return self.named({"icl_error": error})
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> ContextSizes:
-        return self.context_sizes(dim, None, test_samples)
+        return self.context_sizes(dim, test_samples)
 
     def draw(self, sizes: ContextSizes, key: PRNGKeyArray) -> None:
         """Nothing is drawn before the contexts."""

@@ -6,7 +6,6 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.core.precision import number
 from limitlaw.core.records import Solution
@@ -79,12 +78,7 @@ class DiscreteMMSE(AbstractContextEstimator):
         return self.named({"icl_error": fresh, "idg_error": noise, "task_gap": fresh - noise})
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> ContextSizes:
-        whole = self.context_sizes(dim, None, test_samples)
-        tasks = round(float(self.tasks_per_dim) * whole.dim)
-        if tasks < 1:
-            allowed = f"at least one task at dim={dim}"
-            raise InvalidInput(type(self).__name__, "tasks_per_dim", allowed, float(self.tasks_per_dim))
-        return ContextSizes(whole.dim, whole.length, whole.contexts, tasks)
+        return self.context_sizes(dim, test_samples)
 
     def draw(self, sizes: ContextSizes, key: PRNGKeyArray) -> Float[Array, "tasks dim"]:
         """The listed tasks."""

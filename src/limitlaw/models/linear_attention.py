@@ -12,11 +12,17 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
-from limitlaw.core.precision import double_precision, is_traced, number
+from limitlaw.core.precision import double_precision, number
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.models._attention import CONTEXTS, IN_CONTEXT, AbstractLinearAttention, at_zero_penalty
-from limitlaw.models._fields import require_nonnegative
+from limitlaw.models._attention import (
+    CONTEXTS,
+    IN_CONTEXT,
+    TASKS,
+    AbstractLinearAttention,
+    at_zero_penalty,
+    require_tasks,
+)
 from limitlaw.models.base import Plan
 from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.numerics.scan import scan_then_refine
@@ -80,16 +86,14 @@ class LinearAttention(AbstractLinearAttention):
     reference: ClassVar[Reference] = IN_CONTEXT
     standing: ClassVar[Standing] = Standing.HEURISTIC
     meanings: ClassVar[dict[str, str]] = CONTEXTS | {
-        "tasks_per_dim": "k/d, pretraining tasks per dimension",
+        "tasks_per_dim": TASKS,
         "test_task_spectrum": "the variance of test tasks along each eigenspace",
     }
 
     def __check_init__(self) -> None:
         self.check_contexts()
-        owner, field = type(self).__name__, "tasks_per_dim"
-        require_nonnegative(owner, field, self.tasks_per_dim, self.meanings[field], infinite=True)
-        if not is_traced(self.tasks_per_dim) and self.tasks_per_dim == 0:
-            raise InvalidInput(owner, field, "positive, or inf", 0, self.meanings[field])
+        owner = type(self).__name__
+        require_tasks(owner, self.tasks_per_dim)
         if self.task_spectrum is not None and not isinstance(self.task_spectrum, Spectrum):
             raise InvalidInput(owner, "task_spectrum", "a spectrum or eigenvalues", repr(self.task_spectrum))
         if self.test_task_spectrum is not None:

@@ -78,15 +78,32 @@ def draw_sequences(
     return Sequences(token, context, label)
 
 
+class Pairs(NamedTuple):
+    """Tokens of every sequence, what the task makes of them, and their noisy labels."""
+
+    tokens: Float[Array, "sequences length dim"]
+    signals: Float[Array, "sequences length"]
+    labels: Float[Array, "sequences length"]
+
+
+def literal_pairs(
+    key: PRNGKeyArray, tasks: Float[Array, "sequences dim"], length: int, noise_variance: Float[Array, ""]
+) -> Pairs:
+    """Every token and label, for one sequence of each task."""
+    count, dim = tasks.shape
+    tokens = jax.random.normal(named(key, "tokens"), (count, length, dim)) / jnp.sqrt(dim)
+    signals = jnp.einsum("nld,nd->nl", tokens, tasks)
+    noises = jax.random.normal(named(key, "noises"), (count, length))
+    return Pairs(tokens, signals, signals + jnp.sqrt(noise_variance) * noises)
+
+
 def literal_sequences(
     key: PRNGKeyArray, tasks: Float[Array, "sequences dim"], length: int, noise_variance: Float[Array, ""]
 ) -> Sequences:
     """The same with all l tokens of every context drawn."""
-    count, dim = tasks.shape
-    noise = jnp.sqrt(noise_variance)
-    tokens = jax.random.normal(named(key, "tokens"), (count, length, dim)) / jnp.sqrt(dim)
-    labels = jnp.einsum("nld,nd->nl", tokens, tasks)
-    labels = labels + noise * jax.random.normal(named(key, "noises"), (count, length))
+    dim, noise = tasks.shape[1], jnp.sqrt(noise_variance)
+    pairs = literal_pairs(key, tasks, length, noise_variance)
+    tokens, labels = pairs.tokens, pairs.labels
     pull = dim / length * jnp.einsum("nl,nld->nd", labels, tokens)
     context = jnp.column_stack([pull, jnp.mean(labels**2, axis=1)])
     token, label = _query(named(key, "query"), tasks, noise)

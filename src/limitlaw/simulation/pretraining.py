@@ -5,15 +5,14 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.simulation.attention import AttentionEstimate, train_attention
 from limitlaw.simulation.contexts import Sequences, draw_sequences
 from limitlaw.simulation.rows import eigenspaces
+from limitlaw.simulation.sizes import context_counts
 from limitlaw.vocabulary.tasks import (
     TaskMoments,
     attention_error,
@@ -48,24 +47,17 @@ def attention_sizes(
     Raises:
         InvalidInput: some size comes out as zero, or a test set is asked for.
     """
-    if dim is None or not is_count(dim, 2):
-        raise InvalidInput("simulate", "dim", "an integer of 2 or more", repr(dim), "the token dimension d")
+    counts = context_counts(owner, dim, ratios)
     if test_samples is not None:
         allowed = "None: test errors are exact averages over sequences, without a test set"
         raise InvalidInput("simulate", "test_samples", allowed, test_samples)
-    units = {"sequences_per_dim_squared": ("sequence", dim**2), "tasks_per_dim": ("task", dim)}
-    counts = {}
-    for name, ratio in ratios.items():
-        noun, unit = units.get(name, ("token in a context", dim))
-        counts[name] = None if np.isinf(ratio) else round(ratio * unit)
-        if counts[name] == 0:
-            raise InvalidInput(owner, name, f"at least one {noun} at dim={dim}", ratio)
     length, test_length = (
         jnp.asarray(counts[name], dtype=int) for name in ("context_per_dim", "test_context_per_dim")
     )
-    return AttentionSizes(
-        length, test_length, dim, counts["sequences_per_dim_squared"], counts["tasks_per_dim"]
-    )
+    assert dim is not None
+    sequences = counts["sequences_per_dim_squared"]
+    assert sequences is not None
+    return AttentionSizes(length, test_length, dim, sequences, counts["tasks_per_dim"])
 
 
 class TaskLaw(eqx.Module):

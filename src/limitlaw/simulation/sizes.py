@@ -1,10 +1,14 @@
 """Ratios become integers here, and the shapes of one compiled experiment are fixed."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 
 
@@ -87,3 +91,26 @@ def split_features(features: int, fractions: np.ndarray) -> tuple[int, ...]:
     order = np.argsort(-(exact - counts), kind="stable")
     counts[order[: features - counts.sum()]] += 1
     return tuple(int(count) for count in counts)
+
+
+def context_counts(owner: str, dim: Any, ratios: Mapping[str, float]) -> dict[str, int | None]:
+    """Numbers of sequences, tasks and tokens at token dimension `dim`; None for infinitely many.
+
+    Args:
+        owner: the model, for mistakes.
+        dim: d.
+        ratios: by field: sequences per d^2, all others per d.
+
+    Raises:
+        InvalidInput: `dim` is below 2, or some count comes out as zero.
+    """
+    if not is_count(dim, 2):
+        raise InvalidInput("simulate", "dim", "an integer of 2 or more", repr(dim), "the token dimension d")
+    units = {"sequences_per_dim_squared": ("sequence", dim**2), "tasks_per_dim": ("task", dim)}
+    counts: dict[str, int | None] = {}
+    for name, ratio in ratios.items():
+        noun, unit = units.get(name, ("token in a context", dim))
+        counts[name] = None if np.isinf(ratio) else round(ratio * unit)
+        if counts[name] == 0:
+            raise InvalidInput(owner, name, f"at least one {noun} at dim={dim}", ratio)
+    return counts

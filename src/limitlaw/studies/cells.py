@@ -1,14 +1,15 @@
 """Running the (point, replica) cells of a study, one after the other or by an executor."""
 
 import pickle
-import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from typing import Any, NamedTuple
 
 from limitlaw._simulate import Cell, run_cell
 from limitlaw.core.errors import InvalidInput
+from limitlaw.studies.progress import Progress
 from limitlaw.studies.store import Store
+from limitlaw.studies.watch import watch_of
 
 IN_FLIGHT = 64
 """Cells handed to an executor ahead of time."""
@@ -41,19 +42,21 @@ def run_cells(
     """Every cell, from the store where it is there; each new one is committed as it comes."""
     done = {} if store is None else {p: c for p in cells.places() if (c := store.read(*p)) is not None}
     missing = [place for place in cells.places() if place not in done]
-    with _progress(len(missing), progress) as advance:
-        for place, cell in _computed(cells, missing, executor):
+    with Progress(len(missing), progress) as bar:
+        for place, cell in _computed(cells, missing, executor, store, bar):
             if store is not None:
                 store.write(*place, cell)
             done[place] = cell
-            advance()
+            bar.advance()
     return done
 
 
-def _computed(cells: Cells, missing: list[Place], executor: Executor | None) -> Iterator[tuple[Place, Cell]]:
+def _computed(
+    cells: Cells, missing: list[Place], executor: Executor | None, store: Store | None, bar: Progress
+) -> Iterator[tuple[Place, Cell]]:
     if executor is None:
         for place in missing:
-            yield place, run_cell(*cells.arguments(place))
+            yield place, run_cell(*cells.arguments(place), watch=watch_of(store, place, bar.report))
         return
     waiting, queue = {}, iter(missing)
     try:
@@ -77,26 +80,3 @@ def _result(future: Any) -> Cell:
             raise
         allowed = "one that shares this process, or a model whose functions have importable names"
         raise InvalidInput("simulate", "executor", allowed, str(problem)) from problem
-
-
-class _progress:
-    """A progress bar on a terminal; nothing elsewhere."""
-
-    def __init__(self, total: int, wanted: bool | None) -> None:
-        self.total = total
-        self.shown = total > 0 and (sys.stderr.isatty() if wanted is None else wanted)
-
-    def __enter__(self):
-        if not self.shown:
-            return lambda: None
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=Console(stderr=True)).__enter__()
-        task = self.bar.add_task("cells", total=self.total)
-        return lambda: self.bar.advance(task)
-
-    def __exit__(self, *problem: Any) -> None:
-        if self.shown:
-            self.bar.__exit__(*problem)

@@ -56,6 +56,10 @@ class Store:
         """A finished cell; None when it is missing or its file is damaged."""
         return _read_cell(self.folder / _name(point, replica))
 
+    def checkpoint(self, point: int, replica: int) -> Path:
+        """Where a long training of one cell keeps its state until the cell is finished."""
+        return self.folder / f"training-{point:06d}-{replica:06d}.npz"
+
     def write(self, point: int, replica: int, cell: Cell) -> None:
         """Commit a finished cell."""
         arrays = {
@@ -68,6 +72,7 @@ class Store:
             np.savez(file, allow_pickle=False, **arrays)
 
         write_atomically(self.folder / _name(point, replica), dump)
+        self.checkpoint(point, replica).unlink(missing_ok=True)
 
 
 def read_store(folder: Path) -> "xr.Dataset":
@@ -112,11 +117,18 @@ def _name(point: int, replica: int) -> str:
     return f"cell-{point:06d}-{replica:06d}.npz"
 
 
-def _read_cell(path: Path) -> Cell | None:
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Arrays of one file; None when it is missing or damaged."""
     try:
         with np.load(path) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _read_cell(path: Path) -> Cell | None:
+    arrays = read_arrays(path)
+    if arrays is None:
         return None
     parts = [
         {n.split("/", 1)[1]: v for n, v in arrays.items() if n.startswith(f"{kind}/")} for kind in _KINDS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from limitlaw._label import model_attributes, theory_dataset
 from limitlaw._simulate import require_counts, require_simulable
-from limitlaw._solve import solve_batch
+from limitlaw._solve import require_solvable, solve_batch
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.reference import weakest
@@ -89,6 +89,7 @@ class Study:
         Returns:
             Dataset over the study's axes: observables, order parameters, status, residual, steps.
         """
+        require_solvable(self.model)
         solution = solve_batch(self.models, dim, quantities)
         attributes = self._attributes() | ({} if dim is None else {"dim": dim})
         return theory_dataset(solution, self.coordinates, attributes, self.model.results)

@@ -1,0 +1,1 @@
+"""Training by gradients: many updates on the host's clock, watched, kept and resumed."""
