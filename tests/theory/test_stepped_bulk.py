@@ -166,8 +166,16 @@ def test_refusals():
         dataclasses.replace(NETWORK, bulk="other")
     with pytest.raises(ll.errors.InvalidInput, match='rows must be "spherical" or "gaussian"'):
         dataclasses.replace(NETWORK, rows="orthogonal")
-    with pytest.raises(ll.errors.InvalidInput, match="target must be one with a finite fourth moment"):
-        dataclasses.replace(NETWORK, target=T.SingleIndex(A.Activation(lambda z: jnp.exp(z**2 / 8))))
+    for fn in (
+        lambda z: jnp.exp(z**2 / 8),
+        lambda z: 1 / z,
+        lambda z: jnp.abs(z) ** -0.3,
+        lambda z: z * jnp.nan,
+    ):
+        with pytest.raises(ll.errors.InvalidInput, match="target must be one with a finite fourth moment"):
+            dataclasses.replace(NETWORK, target=T.SingleIndex(A.Activation(fn)))
+    for fn in (lambda z: z**3, jnp.sign, lambda z: 0 * z):
+        dataclasses.replace(NETWORK, target=T.SingleIndex(A.Activation(fn, kinks=(0.0,))))
     with pytest.raises(ll.errors.InvalidInput, match=r"or at least one sample at dim=20, got 0\.01"):
         ll.simulate(dataclasses.replace(NETWORK, step_samples_per_dim=0.01), dim=20)
     with pytest.raises(ll.errors.InvalidInput, match="odd"):
