@@ -111,6 +111,14 @@ def test_without_a_step_nothing_is_mapped():
         assert exact["test_error"] == pytest.approx(mapped["test_error"], abs=1e-9)
 
 
+def test_labels_that_are_zero_teach_nothing():
+    for batch in (0.5, 0.0):
+        silent = dataclasses.replace(
+            NETWORK, target=T.SingleIndex(lambda z: 0 * z), step_samples_per_dim=batch
+        )
+        assert ll.solve(silent)["test_error"] == 0
+
+
 @pytest.mark.parametrize("letters", [(1.0, -1.0), pytest.param((1.0, 1.0, -1.0), marks=SLOW)])
 def test_equal_and_opposite_letters_are_one(letters):
     shares = np.arange(1.0, len(letters) + 1) / np.sum(np.arange(1.0, len(letters) + 1))

@@ -109,8 +109,9 @@ class BatchMatrix(eqx.Module):
         return own + teacher * first**2 + 2 * self.dims_per_sample * first * third
 
     def bound(self) -> Float[Array, ""]:
-        """No eigenvalue of M is larger."""
-        return jnp.max(self.inputs.label**2) * (1 + jnp.sqrt(self.dims_per_sample)) ** 2
+        """No eigenvalue of M is larger; positive, for contours, where all labels are zero."""
+        largest = jnp.max(self.inputs.label**2)
+        return jnp.where(largest > 0, largest, 1.0) * (1 + jnp.sqrt(self.dims_per_sample)) ** 2
 
     def stieltjes(self, zeta: Float[Array, ""]) -> Float[Array, ""]:
         """m at a real zeta, negative or beyond four times the bound; differentiable.
