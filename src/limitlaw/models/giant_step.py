@@ -136,7 +136,14 @@ class GiantStep(AbstractSpikedEquivalent):
     shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
     rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
 
-    reference: ClassVar[Reference] = ONE_STEP
+    reference: ClassVar[Reference] = dataclasses.replace(
+        ONE_STEP,
+        equations={
+            'bulk="exact", the network itself': "in no paper; derived here, checked on trained networks",
+            'bulk="isotropic", the mapping to spiked random features': "Result 3.1",
+            **ONE_STEP.equations,
+        },
+    )
     standing: ClassVar[Standing] = Standing.REPLICA
     meanings: ClassVar[dict[str, str]] = RATIOS | {
         "step_size": "eta/p, the learning rate of the giant step over the number of neurons",
