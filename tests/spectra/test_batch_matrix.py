@@ -54,6 +54,10 @@ def test_the_contour_knows_its_sums(name, samples_per_dim, left):
         exact = np.asarray(gram(matrix))
         assert float(jnp.min(rule.location.imag)) > 0
         assert float(jnp.sum(rule.trace).real) == pytest.approx(1, abs=1e-10)
+        power = float(matrix.inputs.expect(matrix.inputs.label**2))
+        # Locations as large as both ends of the contour cancel.
+        moment = float(jnp.sum(rule.trace * rule.location).real)
+        assert moment == pytest.approx(power, abs=1e-10 * (float(matrix.bound()) - left))
         scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
         assert np.max(np.abs(np.asarray(jnp.sum(rule.forms, axis=0).real) - exact) / scale) < 1e-9
         resolvent = jnp.sum(rule.trace / (rule.location - 2 * left)).real
@@ -105,3 +109,37 @@ def test_an_infinite_batch_is_its_mean(float64):
     m = matrix.stieltjes(jnp.asarray(-0.5))
     assert float(m) == pytest.approx(float(1 / (expect(y**2) + 0.5)), rel=1e-12)
     assert float(matrix.forms(m)[0, 0]) == pytest.approx(float(1 / (expect(y**2 * z**2) + 0.5)), rel=1e-12)
+
+
+def test_edge_of_marchenko_pastur(float64):
+    """y^2 = 1: (1 + sqrt(d/n))^2, and no eigenvalue beyond it."""
+    matrix = batch("labels", 0.7)
+    assert float(matrix.edge()) == pytest.approx((1 + 0.7**-0.5) ** 2, rel=1e-10)
+    assert np.all(np.isnan(matrix.outlier()))
+
+
+@pytest.mark.parametrize(("samples_per_dim", "beyond"), [(0.5, False), (4.0, True)])
+def test_edge_and_outlier_of_drawn_matrices(samples_per_dim, beyond, float64):
+    """Tanh labels: from some batch on w* is an eigenvector of its own."""
+    dim, draws, found = 400, 8, []
+    for seed in range(draws):
+        inputs = np.random.default_rng(seed).standard_normal((round(samples_per_dim * dim), dim))
+        weighted = np.tanh(inputs[:, :1]) * inputs
+        values, vectors = np.linalg.eigh(weighted.T @ weighted / len(inputs))
+        found.append([values[-2] if beyond else values[-1], values[-1], vectors[0, -1] ** 2])
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(draws)
+    matrix = batch("tanh", samples_per_dim)
+    edge, outlier = float(matrix.edge()), np.array(matrix.outlier())
+    # The last eigenvalue of a bulk lies below its edge by its share of d^(-2/3).
+    assert edge - 4 * dim ** (-2 / 3) * edge < mean[0] < edge
+    assert np.all(np.isnan(outlier)) == (not beyond)
+    if beyond:
+        assert np.all(np.abs(mean[1:] - outlier) < 4 * error[1:] + 5 / dim * outlier)
+
+
+def test_outlier_of_an_infinite_batch(float64):
+    """M has two eigenvalues, E y^2 and E[y^2 z^2], the second one with w*."""
+    matrix = dataclasses.replace(batch("tanh", 1.0), dims_per_sample=jnp.asarray(0.0))
+    expect, z, y = matrix.inputs.expect, matrix.inputs.projection, matrix.inputs.label
+    assert float(matrix.edge()) == pytest.approx(float(expect(y**2)), rel=1e-11)
+    np.testing.assert_allclose(matrix.outlier(), [expect(y**2 * z**2), 1.0], rtol=1e-9)

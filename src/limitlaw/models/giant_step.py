@@ -136,7 +136,14 @@ class GiantStep(AbstractSpikedEquivalent):
     shift: Float[Array, "..."] | Trained = eqx.field(converter=bias_field, default=0.0)
     rows: Literal["spherical", "gaussian"] = eqx.field(static=True, default="spherical")
 
-    reference: ClassVar[Reference] = ONE_STEP
+    reference: ClassVar[Reference] = dataclasses.replace(
+        ONE_STEP,
+        equations={
+            'bulk="exact", the network itself': "in no paper; derived here, checked on trained networks",
+            'bulk="isotropic", the mapping to spiked random features': "Result 3.1",
+            **ONE_STEP.equations,
+        },
+    )
     standing: ClassVar[Standing] = Standing.REPLICA
     meanings: ClassVar[dict[str, str]] = RATIOS | {
         "step_size": "eta/p, the learning rate of the giant step over the number of neurons",
@@ -343,22 +350,36 @@ _TAME = (Cos, Erf, Linear, ReLU, Sign, Sin, Softplus, Tanh)
 """Known to grow no faster than |z|: asking JAX would cost a compilation at the first network."""
 
 _FOURTH_BEYOND = 1e-3
-"""Largest share of E y^4 that may come from |z| > 8, where the labels' nodes end."""
+"""Largest share of E y^4 that may come from |z| > 8, where the labels' nodes end, or from a pole."""
 
 
 def _require_fourth_moment(owner: str, target: AbstractTarget) -> None:
     if isinstance(target, AbstractLabelTarget) or isinstance(getattr(target, "fn", None), _TAME):
         return
-    with jax.ensure_compile_time_eval(), double_precision():
-        half = np.linspace(0.025, 26.0, 1040)
-        points = np.concatenate([-half, half])
-        label = np.abs(np.asarray(target.mean_label(jnp.asarray(points))))
-    with np.errstate(divide="ignore"):
-        exponent = 4 * np.log(label) - points**2 / 2
+    half = np.linspace(0.025, 26.0, 1040)
+    points = np.concatenate([-half, half])
+    exponent = _log_fourth(target, points)
     far, whole = (np.logaddexp.reduce(part) for part in (exponent[np.abs(points) > 8], exponent))
-    if np.any(label) and not far < whole + np.log(_FOURTH_BEYOND):
+    at = np.array([0.0, *target.kinks])
+    pole = np.max(_log_fourth(target, np.concatenate([at - _NEAR, at + _NEAR]))) + np.log(_NEAR)
+    # A label that is zero at all points has nothing to compare, one that is no number keeps no promise.
+    most = whole + np.log(_FOURTH_BEYOND)
+    small = far < most and pole < most + np.log(half[1] - half[0])
+    if not (small or np.all(exponent == -np.inf)):
         allowed = "one with a finite fourth moment that |z| < 8 gives (the step's rows depend on E y^4)"
         raise InvalidInput(owner, "target", allowed, target.label, "the law of the label")
+
+
+_NEAR = 1e-12
+"""Distance from 0 and from kinks within which y^4 has no share in its mean, unless there is a pole."""
+
+
+def _log_fourth(target: AbstractTarget, points: np.ndarray) -> np.ndarray:
+    """log(y^4 e^(-z^2/2)) for the mean label y at z."""
+    with jax.ensure_compile_time_eval(), double_precision():
+        label = np.abs(np.asarray(target.mean_label(jnp.asarray(points))))
+    with np.errstate(divide="ignore"):
+        return np.where(np.isnan(label), np.inf, 4 * np.log(label)) - points**2 / 2
 
 
 def _require_odd(owner: str, activation: AbstractActivation) -> None:

@@ -11,6 +11,8 @@ zeta(m) = -1/m + E[y^2 / (1 + y^2 m d/n)]. So contours are drawn in the plane of
 along them.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -42,6 +44,13 @@ class Contour(eqx.Module):
     location: Complex[Array, " nodes"]
     trace: Complex[Array, " nodes"]
     forms: Complex[Array, "nodes 3 3"]
+
+
+class Outlier(NamedTuple):
+    """An eigenvalue of M right of its bulk, and the squared overlap of its eigenvector with w*."""
+
+    location: Float[Array, ""]
+    overlap: Float[Array, ""]
 
 
 class BatchMatrix(eqx.Module):
@@ -100,8 +109,9 @@ class BatchMatrix(eqx.Module):
         return own + teacher * first**2 + 2 * self.dims_per_sample * first * third
 
     def bound(self) -> Float[Array, ""]:
-        """No eigenvalue of M is larger."""
-        return jnp.max(self.inputs.label**2) * (1 + jnp.sqrt(self.dims_per_sample)) ** 2
+        """No eigenvalue of M is larger; positive, for contours, where all labels are zero."""
+        largest = jnp.max(self.inputs.label**2)
+        return jnp.where(largest > 0, largest, 1.0) * (1 + jnp.sqrt(self.dims_per_sample)) ** 2
 
     def stieltjes(self, zeta: Float[Array, ""]) -> Float[Array, ""]:
         """m at a real zeta, negative or beyond four times the bound; differentiable.
@@ -115,6 +125,37 @@ class BatchMatrix(eqx.Module):
         sign = jnp.sign(low)
         ends = jnp.sort(jnp.abs(jnp.array([low, high])))
         return sign * positive_root(lambda size: sign * (self.location(sign * size) - zeta), *ends)
+
+    def edge(self) -> Float[Array, ""]:
+        """Right end of the bulk: the least location to the right of it.
+
+        That of the nodes: the bulk of unbounded labels has no end, and what is given is where nodes end.
+        """
+        return self.location(-self._edge_size())
+
+    def _edge_size(self) -> Float[Array, ""]:
+        """-m at the edge, where the rate is zero; all but infinite for a bulk that is a point."""
+        some, square = self.dims_per_sample > 0, self.inputs.label**2
+        inverse = jnp.where(some, self.dims_per_sample, 1.0)
+        last = jnp.argmax(square)
+        # All samples could be as large as the largest, or that one could be alone.
+        spread = jnp.sqrt(inverse * jnp.stack([jnp.ones(()), self.inputs.weight[last]]))
+        ends = 1 / (square[last] * (spread + inverse))
+        edge = positive_root(lambda size: -(size**2) * self.rate(-size), *ends)
+        return jnp.where(some, edge, 1 / (_POINT * self.inputs.expect(square)))
+
+    def outlier(self) -> Outlier:
+        """The eigenvalue that w* has right of the bulk; NaN where it has none."""
+        z, y, inverse = self.inputs.projection, self.inputs.label, self.dims_per_sample
+
+        def ahead(m):
+            return self.inputs.expect((y * z) ** 2 * self._shrunk(m)) - self.location(m)
+
+        low, last = 0.5 / self.bound(), self._edge_size()
+        m = -positive_root(lambda size: ahead(-size), jnp.minimum(low, last / 2), last)
+        pull = inverse * self.inputs.expect((y**2 * z * self._shrunk(m)) ** 2)
+        found = jnp.stack([self.location(m), 1 / (1 + pull / self.rate(m))])
+        return Outlier(*jnp.where(ahead(-last) > 0, found, jnp.nan))
 
     def contour(self, left: Float[Array, ""]) -> Contour:
         """A contour around the spectrum that crosses the real axis at a negative point on its left.
@@ -142,6 +183,9 @@ def _averages(values: Inexact[Array, "... nodes"], columns: Float[Array, "nodes 
         return values @ columns
     return values.real @ columns + 1j * (values.imag @ columns)
 
+
+_POINT = 1e-12
+"""Width of a point, in its own scale."""
 
 NODES = 240
 """Spacing .3 in the logarithm: errors of e^(-pi^2/.3)."""

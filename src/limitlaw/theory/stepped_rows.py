@@ -80,7 +80,9 @@ def stepped_row_law(
     expect, z, y = batch.inputs.expect, batch.inputs.projection, batch.inputs.label
     inverse = batch.dims_per_sample
     power, fourth, signal = expect(y**2), expect(y**4), expect(z * y)
-    length = jnp.sqrt(signal**2 + power * inverse)
+    # Labels that are all zero move nothing, and no direction is a spike.
+    square = signal**2 + power * inverse
+    length = jnp.sqrt(jnp.where(square > 0, square, 1.0))
     alignment = signal / length
     rest = jnp.sqrt(jnp.maximum(1 - alignment**2, 0.0))
     widening = rate**2 * slope.second * inverse
