@@ -47,7 +47,7 @@ class Training(NamedTuple):
     tasks: tuple[float, ...]
 
 
-QUICK = Training((8,), 3, 10_000, 1e-3, (0.5, 1.0, 1.5, 2.5, 5.0), (0.25, 0.5, 1.0, 2.0, 4.0))
+QUICK = Training((8,), 3, 10_000, 1e-3, (0.2, 0.5, 1.0, 1.5, 2.5, 5.0), (0.25, 0.5, 1.0, 2.0, 4.0))
 PAPER = Training(
     (20, 40),
     5,
