@@ -9,7 +9,17 @@ import sys
 import pytest
 
 import limitlaw as ll
-from limitlaw.core.catalogue import ACTIVATIONS, FIGURES, LOSSES, MODELS, PENALTIES, READOUTS, model_class
+from limitlaw.core.catalogue import (
+    ACTIVATIONS,
+    FIGURES,
+    LOSSES,
+    MODELS,
+    NETWORKS,
+    PENALTIES,
+    READOUTS,
+    model_class,
+)
+from limitlaw.core.reference import Standing
 from limitlaw.models.base import AbstractModel, AbstractSimulable, AbstractSolvable
 
 
@@ -23,18 +33,20 @@ def test_every_public_name_resolves():
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_whole(name):
     model = model_class(name).example()
-    assert isinstance(model, AbstractSolvable)
+    assert isinstance(model, AbstractSolvable) or model.standing is Standing.EXPERIMENT
     assert isinstance(model, AbstractSimulable)
     assert model.reference.arxiv
     assert type(model).__name__ in ll.models.__all__
     assert "Attributes:" in type(model).__doc__
-    assert ll.solve(model).convergence.status == 0
+    if isinstance(model, AbstractSolvable):
+        assert ll.solve(model).convergence.status == 0
 
 
 def test_catalogue_is_complete():
     assert {model_class(name).__name__ for name in MODELS} == set(ll.models.__all__)
     assert all(hasattr(ll.activations, name) for name in ACTIVATIONS.values())
     assert all(hasattr(ll.losses, name) for name in LOSSES.values())
+    assert all(hasattr(ll.networks, name) for name in NETWORKS.values())
     assert all(hasattr(ll.penalties, name) for name in PENALTIES.values())
     assert all(hasattr(ll.readouts, name) for name in READOUTS.values())
     from limitlaw.figures.make import DRAWN, study_figures

@@ -145,6 +145,8 @@ def draw_task_diversity(scale: Scale, path: Path) -> Table:
         for place in axes:
             place.axvline(1.0, color="0.35", ls=":", lw=1.2)
             place.set(xscale="log", xlabel="pretraining tasks, k/d")
+            place.set_xticks(training.tasks, [f"{tasks:g}" for tasks in training.tasks])
+            place.minorticks_off()
             place.legend()
         axes[0].set_ylabel("error")
         axes[1].set_ylabel("error on fresh tasks - on pretraining tasks")
