@@ -74,6 +74,16 @@ def test_a_vanishing_lasso_is_a_vanishing_ridge_with_enough_samples():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strength", [10.0, 1e4])
+def test_a_large_lasso_leaves_the_mean_alone(strength):
+    """No weight passes its threshold, however far the response of one is below the smallest number."""
+    model = spiked(target=REAL, penalty=ll.penalties.Lasso(strength))
+    solution = ll.solve(model)
+    assert solution["test_error"] == pytest.approx(ll.bounds(model).upper, abs=1e-9)
+    assert solution.order_parameters["norm"] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.slow
 def test_splitting_and_flipping_groups_changes_nothing():
     one = spiked(loss=ll.losses.Logistic())
     split = dataclasses.replace(one, strength=[1.1, -1.1], fraction=[0.3, 0.7])
