@@ -15,7 +15,8 @@ REAL = ll.models.SpikedRandomFeatures(
 )
 LABELS = dataclasses.replace(REAL, target=T.SignLabels(0.2), loss=L.Logistic())
 TWO = {"strength": [1.3, -0.5], "fraction": [0.4, 0.6], "bulk_variance": [1.0, 1.4]}
-COVARIANCE = ll.covariances.Covariance([0.4, 1.6], [0.5, 0.5], [0.3, 0.7], 1.2)
+Covariance = ll.covariances.Covariance
+COVARIANCE = Covariance([0.4, 1.6], [0.5, 0.5], [0.3, 0.7], 1.2)
 
 
 def frozen(dim):
@@ -66,6 +67,29 @@ def test_theory_is_the_experiment(name):
         mean, error = measured.mean(quantity), measured.standard_error(quantity)
         allowed = 4 * error + 3 / dim * np.max(np.abs(value))
         assert np.all(np.abs(mean - value) <= allowed), (quantity, value, mean, error)
+
+
+STRONG = ll.models.SpikedRandomFeatures(
+    A.Softplus(), T.SingleIndex(A.Linear()), 4.0, 3.0, 0.05, strength=2.5, alignment=1.0
+)
+OVERLAPS = {
+    "logistic": dataclasses.replace(STRONG, target=T.SignLabels(0.3), loss=L.Logistic()),
+    "covariance": dataclasses.replace(STRONG, covariance=Covariance([0.4, 1.6], [0.5, 0.5], None, 1.5)),
+    "huber, orthogonal": dataclasses.replace(
+        STRONG, target=T.SingleIndex(A.Linear(), 0.1), loss=L.Huber(0.3), rows="orthogonal", width_per_dim=0.9
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_the_spike_overlap_is_that_of_its_own_gram(name):
+    """Where theta is far from zero: in the cases above it is small, and a wrong Gram would pass."""
+    theory = ll.solve(OVERLAPS[name], dim=120).order_parameters["spike_overlap"][0, 0]
+    measured = ll.simulate(OVERLAPS[name], dim=120, replicas=16, seed=1)
+    mean, error = (f("spike_overlap")[0, 0] for f in (measured.mean, measured.standard_error))
+    assert abs(mean - theory) < 4 * error + 3 / 120 * abs(theory)
+    assert error < 0.1 * abs(theory)  # it can tell: the teacher's Gram is off by a factor of two and more
 
 
 @pytest.mark.parametrize(("along", "order"), [("n/d", 2), ("n/p", 1)])

@@ -140,6 +140,21 @@ def test_degenerate_means_make_no_outliers():
 
 
 @pytest.mark.slow
+def test_outliers_at_one_place_have_orthogonal_eigenvectors():
+    """Two groups along two spikes, alike but for the direction: each group is an eigenvector's, once."""
+    outliers = ll.spectrum(spiked(strength=np.eye(2), alignment=[0.3, 0.4]), dim=300).outliers
+    assert outliers.location[0] == pytest.approx(outliers.location[1], rel=1e-12)
+    assert len(outliers.location) == 2
+    shares = outliers.overlap.sum(axis=0)
+    assert shares[0] == pytest.approx(shares[1], abs=1e-6)
+    assert np.all(shares < 1)
+    assert shares[:2] == pytest.approx(0.991, abs=1e-3)
+    # Along the group's own spike, and not along the other one.
+    np.testing.assert_allclose(shares[[2, 5]], shares[2], atol=1e-6)
+    np.testing.assert_allclose(shares[[3, 4]], shares[3], atol=1e-6)
+
+
+@pytest.mark.slow
 def test_transformations(float64):
     model = spiked()
     law = ll.spectrum(model)

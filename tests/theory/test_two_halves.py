@@ -74,6 +74,16 @@ def test_a_vanishing_lasso_is_a_vanishing_ridge_with_enough_samples():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strength", [10.0, 1e4])
+def test_a_large_lasso_leaves_the_mean_alone(strength):
+    """No weight passes its threshold, however far the response of one is below the smallest number."""
+    model = spiked(target=REAL, penalty=ll.penalties.Lasso(strength))
+    solution = ll.solve(model)
+    assert solution["test_error"] == pytest.approx(ll.bounds(model).upper, abs=1e-9)
+    assert solution.order_parameters["norm"] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.slow
 def test_splitting_and_flipping_groups_changes_nothing():
     one = spiked(loss=ll.losses.Logistic())
     split = dataclasses.replace(one, strength=[1.1, -1.1], fraction=[0.3, 0.7])
@@ -157,3 +167,16 @@ def test_zero_penalty_needs_labels_that_no_readout_separates():
     many = dataclasses.replace(few, samples_per_dim=12.0)
     small = dataclasses.replace(many, penalty=1e-7)
     assert ll.solve(many)["test_loss"] == pytest.approx(ll.solve(small)["test_loss"], abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [ll.losses.Logistic(), ll.losses.Hinge()], ids=lambda loss: loss.label)
+def test_labels_that_the_free_mean_classifies_have_no_finite_minimiser(loss):
+    """Noiseless signs of the spike itself: the mean feature has them all, and no penalty restrains it."""
+    odd = spiked(target=ll.targets.SignLabels(), alignment=1.0, strength=[1.1, -0.6], loss=loss)
+    with pytest.raises(ll.errors.NotConverged, match=r"no penalty restrains .* finite-width term \(dim=\)"):
+        ll.solve(odd)
+    finite = ll.solve(odd, dim=200)
+    assert 0 < finite["test_error"] < 0.1
+    noisy = ll.solve(dataclasses.replace(odd, target=LABELS))
+    assert finite["test_error"] < noisy["test_error"]

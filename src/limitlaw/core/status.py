@@ -13,6 +13,7 @@ class Status(IntEnum):
     DIVERGED = 4
     SEPARABLE = 5
     OUT_OF_RANGE = 6
+    FREE_MEAN = 7
 
     @property
     def sentence(self) -> str:
@@ -43,6 +44,11 @@ _SENTENCES = {
     Status.SEPARABLE: (
         "no finite minimiser was found at zero penalty: with too few samples some readout classifies every "
         "training label correctly, and scaling it up lowers the loss for ever; use a positive penalty"
+    ),
+    Status.FREE_MEAN: (
+        "no finite minimiser: in the limit no penalty restrains the readout's mean, and the mean features "
+        "alone classify every label correctly, so that scaling them up lowers the loss for ever; ask for the "
+        "finite-width term (dim=) at a positive penalty, or for noise in the labels"
     ),
     Status.OUT_OF_RANGE: (
         "the trained bias lies at an end of the range that was searched, or the objective has no valley "

@@ -120,7 +120,9 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
             return "under"
         reason = "some readout fits every sample"
         if loss.takes_labels:
-            reason = "some readout classifies every sample, and scaling it up lowers the loss for ever"
+            reason = (
+                "some readout classifies every sample, and scaling it up lowers the loss for ever, or to zero"
+            )
         allowed = f"positive with {loss.label} loss when features outnumber the samples ({reason})"
         raise InvalidInput(type(self).__name__, "penalty", allowed, 0, self.meanings["penalty"])
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from limitlaw.core.status import Status
 from limitlaw.theory.bulks import AbstractBulk, AbstractDecoupledBulk, Responses
@@ -109,10 +109,22 @@ class ReadoutProblem(eqx.Module):
         if is_linear(self.loss, self.penalty):
             return self._ridge_limit(bulk, nodes, endpoint)
         level = _level(self.first_layer.strengths.shape[1], nodes)
-        result = solve_two_halves(
-            self._two_halves(bulk, nodes, level), self._two_halves(bulk, nodes // 2 + 1, level - 1)
-        )
-        return result if endpoint == "interior" else result._replace(status=_without_penalty(result.status))
+        fine, coarse = self._two_halves(bulk, nodes, level), self._two_halves(bulk, nodes // 2 + 1, level - 1)
+        result = solve_two_halves(fine, coarse)
+        status = result.status
+        if self.loss.takes_labels:
+            free = _failed(status) & self._mean_classifies(fine.tables, result)
+            status = jnp.where(free, _FREE_MEAN, status)
+        if endpoint != "interior":
+            status = _without_penalty(status)
+        return result._replace(status=status)
+
+    def _mean_classifies(self, tables: Tables, result: ReadoutLimit) -> Bool[Array, ""]:
+        """Whether the mean features of the readout alone have the sign of every label."""
+        assert isinstance(self.target, AbstractLabelTarget)
+        sign = jnp.sign(result.readout.mean @ tables.groups.means)
+        wrong, _ = self.target.probability(-sign, self._projection(tables), self.orthogonal)
+        return tables.latent.weights @ wrong < _NEVER
 
     def system(self, bulk: AbstractBulk, nodes: int, endpoint: Endpoint) -> RidgeSystem:
         """The ridge equations; zero penalty has its own units on each side of the threshold."""
@@ -161,6 +173,11 @@ class ReadoutProblem(eqx.Module):
         return State(Responses(ridge.bulk_response, ridge.response), ridge.readout)
 
 
+_FREE_MEAN = int(Status.FREE_MEAN)
+
+_NEVER = 1e-9
+"""Probability of a label below which it does not occur."""
+
 _START_PENALTY = 0.05
 """Weaker ridges start the iteration from responses too large to come back from quickly."""
 
@@ -197,7 +214,10 @@ def _weight_half(bulk: AbstractBulk, penalty: Any) -> AbstractWeightHalf:
     return SeparableWeights(bulk, penalty)
 
 
+def _failed(status):
+    return (status == Status.STEP_LIMIT) | (status == Status.NOT_FINITE)
+
+
 def _without_penalty(status):
     """At zero penalty a failure means that there is no finite minimiser."""
-    failed = (status == Status.STEP_LIMIT) | (status == Status.NOT_FINITE)
-    return jnp.where(failed, jnp.asarray(int(Status.SEPARABLE)), status)
+    return jnp.where(_failed(status), jnp.asarray(int(Status.SEPARABLE)), status)

@@ -56,11 +56,22 @@ def _in_gap(resolvent, basis: DirectionBasis, low: float, high: float) -> list[t
         return []
     values = lambda x: np.linalg.eigvalsh(_matrix(resolvent, x, basis)[0])  # noqa: E731
     start, end = values(first), values(last)
+    crossing = np.flatnonzero((start > 0) & (end < 0))
+    roots = np.sort([_root(lambda x, i=index: values(x)[i], first, last) for index in crossing])
     found = []
-    for index in np.flatnonzero((start > 0) & (end < 0)):
-        place = _root(lambda x, i=index: values(x)[i], first, last)
-        found.append((place, _weights(resolvent, place, basis)))
+    for place in _distinct(roots):
+        found += [(place.mean(), one) for one in _weights(resolvent, place.mean(), len(place), basis)]
     return found
+
+
+def _distinct(roots: Float[np.ndarray, " roots"]) -> list[np.ndarray]:
+    """Ascending roots, those of one place together."""
+    apart = np.flatnonzero(np.diff(roots) > _TOGETHER * roots[1:]) + 1
+    return np.split(roots, apart) if len(roots) else []
+
+
+_TOGETHER = 1e-10
+"""Relative distance below which roots are one, found several times to the accuracy of the solver."""
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
@@ -69,14 +80,17 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return float(np.exp(cast(float, found)))
 
 
-def _weights(resolvent, x: float, basis: DirectionBasis) -> np.ndarray:
-    """Residue of T'(H - x)^-1 T at its pole, on the diagonal."""
+def _weights(resolvent, x: float, count: int, basis: DirectionBasis) -> Float[np.ndarray, "count directions"]:
+    """Residue of T'(H - x)^-1 T at its pole of some multiplicity, on the diagonal: one row an eigenvector."""
     matrix, slope = _matrix(resolvent, x, basis)
     values, vectors = np.linalg.eigh(matrix)
-    null = vectors[:, np.argmin(np.abs(values))]
-    count = basis.macroscopic.shape[1]
-    full = np.concatenate([basis.macroscopic @ null[:count], basis.microscopic @ null[count:]])
-    return full**2 / -(null @ slope @ null)
+    null = vectors[:, np.argsort(np.abs(values))[:count]]
+    # Eigenvectors of one place must be orthogonal as a whole, not in the planted directions alone.
+    squares, turn = np.linalg.eigh(-null.T @ slope @ null)
+    null = null @ turn / np.sqrt(squares)
+    means = basis.macroscopic.shape[1]
+    full = np.concatenate([basis.macroscopic @ null[:means], basis.microscopic @ null[means:]])
+    return full.T**2
 
 
 def _matrix(resolvent, x: float, basis: DirectionBasis) -> tuple[np.ndarray, np.ndarray]:

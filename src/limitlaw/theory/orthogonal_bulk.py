@@ -43,8 +43,13 @@ class OrthogonalBulk(AbstractDecoupledBulk):
 
     def _spike_lift(self, loads, responses) -> Float[Array, "groups groups"]:
         """(1 - L1 diag(free))^-1: taking the spike directions out of the covariance couples the groups."""
-        free = self._free(responses)
+        free = self.width_per_dim * self.variances * self._bounded(loads, responses)
         return inverse(jnp.eye(free.shape[0]) - loads.slope * free[None, :])
+
+    def _bounded(self, loads, responses) -> Float[Array, " groups"]:
+        """V2 as far as a weight's curvature allows: sweeps may go beyond, where the lift changes sign."""
+        most = self.fractions / (loads.noise + self.curvature(loads, responses.noise))
+        return jnp.where(responses.noise > most, most, responses.noise)
 
     def _spike_gram(self, loads, responses) -> Float[Array, "groups groups"]:
         return self._free(responses)[:, None] * self._spike_lift(loads, responses)

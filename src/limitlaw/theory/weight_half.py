@@ -96,7 +96,12 @@ class SeparableWeights(AbstractWeightHalf):
         shares = self.bulk.fractions
         slope = self.bulk.slope_response(loads, responses.noise)
         return Weights(
-            Responses(slope, shares * weight.response),
+            Responses(slope, jnp.maximum(shares * weight.response, _FAINTEST)),
             Moments(self.bulk.bulk_norm(*given), shares * weight.square),
             shares @ weight.penalty,
         )
+
+
+_FAINTEST = 1e-100
+"""A threshold far beyond the field leaves a response below the smallest number; the finite-width terms need
+the square of its inverse."""
