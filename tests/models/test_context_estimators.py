@@ -60,7 +60,7 @@ def test_rows_of_long_contexts_carry_the_whole_likelihood(length, float64):
         )
 
     def factored(key):
-        return moments(*draw_context(key, task, length, noise))
+        return moments(*draw_context(key, task, jnp.asarray(length), noise, min(length, dim)))
 
     def literal(key):
         one, two = jax.random.split(key)

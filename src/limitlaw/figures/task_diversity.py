@@ -31,17 +31,17 @@ Table = tuple[list[str], list[list[str]]]
 
 def draw_task_diversity(scale: Scale, path: Path) -> Table:
     """Left attention, which stops memorising at k = d; right the posterior over listed tasks, not."""
-    dims = (20, 30) if scale.dim < 1000 else (50, 100)
+    dims = (20, 40) if scale.dim < 1000 else (50, 100)
     with look():
         figure, axes = plt.subplots(1, 2, figsize=(11.6, 4.4), sharey=True)
-        rows = _attention(axes[0], dims, 2 * scale.replicas, path)
+        rows = _attention(axes[0], dims, scale.replicas, path)
         rows += _posterior(axes[1], dims[-1], scale.replicas, path)
         for place in axes:
             place.axvline(1.0, color="0.35", ls=":", lw=1.2)
             place.set(xscale="log", xlabel="pretraining tasks, k/d")
         axes[0].set_ylabel("error on fresh tasks - on pretraining tasks")
         figure.suptitle(
-            f"ρ = 0.01, n/d² = (l/d)/5, λ = 1e-6 ({2 * scale.replicas} and {scale.replicas} draws)",
+            f"ρ = 0.01, n/d² = (l/d)/5, λ = 1e-6 ({scale.replicas} draws)",
             fontsize=11,
         )
         save_picture(figure, path)
@@ -50,7 +50,7 @@ def draw_task_diversity(scale: Scale, path: Path) -> Table:
 
 
 def _attention(place: Axes, dims: tuple[int, int], replicas: int, path: Path) -> list[list[str]]:
-    """Points are extrapolated in 1/d, which triples their errors: sizes count most where n is near d^2."""
+    """Points are extrapolated in 1/d, which doubles their errors: sizes count most where n is near d^2."""
     rows = []
     for length, colour in zip(LENGTHS, COLOURS, strict=False):
         model = LinearAttention(length / CONTEXTS_PER_SEQUENCES, length, 1.0, NOISE, 1e-6)

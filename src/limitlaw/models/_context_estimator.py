@@ -53,7 +53,8 @@ class AbstractContextEstimator(AbstractSolvable, AbstractSimulable):
         assert dim is not None
         assert length is not None
         drawn = CONTEXTS_DRAWN if contexts is None else contexts
-        return ContextSizes(dim, length, drawn, counts.get("tasks_per_dim"))
+        rows, length = min(length, dim), jnp.asarray(length, dtype=int)
+        return ContextSizes(length, dim, rows, drawn, counts.get("tasks_per_dim"))
 
     def learner(self) -> NothingToTrain:
         return NothingToTrain()

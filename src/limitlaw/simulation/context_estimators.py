@@ -5,7 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from limitlaw.core.keys import named
 from limitlaw.simulation.contexts import Context, draw_context
@@ -20,12 +20,14 @@ class ContextSizes(eqx.Module):
     Attributes:
         dim: d.
         length: l, tokens of a context.
+        rows: that carry their information, the smaller of l and d.
         contexts: how many are averaged over.
         tasks: k; None without a list of tasks.
     """
 
+    length: Int[Array, ""]
     dim: int = eqx.field(static=True)
-    length: int = eqx.field(static=True)
+    rows: int = eqx.field(static=True)
     contexts: int = eqx.field(static=True)
     tasks: int | None = eqx.field(static=True)
 
@@ -59,7 +61,8 @@ def context_error(
 
     def missed(pair) -> Float[Array, ""]:
         number, task = pair
-        context = draw_context(jax.random.fold_in(key, number), task, sizes.length, noise_variance)
+        own = jax.random.fold_in(key, number)
+        context = draw_context(own, task, sizes.length, noise_variance, sizes.rows)
         return jnp.sum((estimator(context) - task) ** 2) / sizes.dim
 
     return noise_variance + jnp.mean(jax.lax.map(missed, (jnp.arange(sizes.contexts), tasks)))

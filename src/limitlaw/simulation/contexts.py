@@ -26,17 +26,28 @@ class Context(NamedTuple):
 
 
 def draw_context(
-    key: PRNGKeyArray, task: Float[Array, " dim"], length: int, noise_variance: Float[Array, ""]
+    key: PRNGKeyArray,
+    task: Float[Array, " dim"],
+    length: Int[Array, ""],
+    noise_variance: Float[Array, ""],
+    rows: int,
 ) -> Context:
     """A context of l pairs; of more than d, the d rows that carry all its information.
 
     The QR decomposition of l > d tokens has a triangular factor of independent entries, and labels turned by
     its orthogonal factor are noise alone beyond the first d: the likelihood of every task changes by one
     factor.
+
+    Args:
+        key: of this context.
+        task: its task.
+        length: l.
+        noise_variance: of the labels.
+        rows: l, or d where l is no smaller.
     """
     dim = task.shape[0]
-    normal = jax.random.normal(named(key, "tokens"), (min(length, dim), dim))
-    if length > dim:
+    normal = jax.random.normal(named(key, "tokens"), (rows, dim))
+    if rows == dim:
         squares = jax.random.chisquare(named(key, "diagonal"), length - jnp.arange(dim), (dim,))
         normal = jnp.triu(normal, 1) + jnp.diag(jnp.sqrt(squares))
     tokens = normal / jnp.sqrt(dim)
