@@ -30,6 +30,20 @@ def test_line_points_and_error_bars(study):
     plt.close(axes.figure)
 
 
+def test_points_of_several_sizes_are_extrapolated(study):
+    theory, thin = study.solve(), study.thin(samples_per_dim=2)
+    measured = [thin.simulate(dim=dim, replicas=4) for dim in (20, 40)]
+    axes = ll.plots.learning_curve(theory, measured, quantity="train_error")
+    table = ll.compare(theory, measured, ["train_error"]).sel(quantity="train_error", penalty=0.5)
+    bars = axes.containers[1]
+    np.testing.assert_allclose(bars[0].get_ydata(), table["experiment"])
+    tops = [segment[1][1] for segment in bars[2][0].get_segments()]
+    np.testing.assert_allclose(tops, table["experiment"] + table["standard_error"])
+    with pytest.raises(ll.errors.InvalidInput, match="at two different sizes or more"):
+        ll.plots.learning_curve(theory, measured[:1])
+    plt.close("all")
+
+
 def test_divergence_leaves_a_gap_and_unconverged_points_are_hollow(study):
     theory = study.solve()
     axes = ll.plots.learning_curve(theory)

@@ -1,7 +1,7 @@
 """Figures of arXiv 2405.11751: in-context learning by linear attention. Parameters are the paper's.
 
-Lines are limits, points attention trained at the dimension in the title: what separates them is of order 1/d,
-and large near n = d^2.
+Lines are limits, points attention trained at the dimensions in the title, extrapolated in 1/d: effects of the
+size are of that order, with large constants; near n = d^2 the next order shows.
 """
 
 import functools
@@ -21,7 +21,7 @@ from limitlaw.plots.style import look
 from limitlaw.studies import Study
 
 _SAMPLES = [0.2, 0.5, 0.85, 1.15, 1.5, 2.0]
-_DIMS = {"quick": 30, "paper": 100}
+_DIMS = {"quick": (20, 40), "paper": (50, 100)}
 
 
 def _sequences() -> list[Panel]:
@@ -138,7 +138,7 @@ STUDY_FIGURES = {
             "attention-contexts",
             "Linear attention: error against context length",
             _contexts,
-            {"quick": 24, "paper": 60},
+            {"quick": (16, 32), "paper": (30, 60)},
         ),
     )
 }

@@ -59,7 +59,7 @@ def make_figure(
         draw = getattr(importlib.import_module(f"limitlaw.figures.{module}"), function)
         return FigureResult(path, *draw(SCALES[scale], path))
     figure = study_figures()[name]
-    return _draw(figure, figure.scaled(scale, SCALES[scale]), path, progress)
+    return _draw(figure, figure.dimensions(scale, SCALES[scale]), SCALES[scale], path, progress)
 
 
 def study_figures() -> dict[str, StudyFigure]:
@@ -87,7 +87,9 @@ DRAWN = {
 """Figures that are no learning curves, by the function that draws them."""
 
 
-def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) -> FigureResult:
+def _draw(
+    figure: StudyFigure, dims: tuple[int, ...], scale: Scale, path: Path, progress: bool | None
+) -> FigureResult:
     panels = figure.panels()
     rows: list[list[str]] = []
     header: list[str] = []
@@ -97,13 +99,14 @@ def _draw(figure: StudyFigure, scale: Scale, path: Path, progress: bool | None) 
         for number, (panel, place) in enumerate(zip(panels, axes[0], strict=True)):
             shared = f"{fingerprint(panel.study.models)} at {panel.at}"
             if shared not in solved:
-                solved[shared] = _solved(panel, scale, path, number, progress)
+                solved[shared] = _solved(panel, dims, scale, path, number, progress)
             header, more = _panel(panel, place, solved[shared])
             rows += more
         for panel, place in zip(panels[:-1], axes[0], strict=False):
             _settle_legend(place, panel.legend, shared=_curves_of(panel) == _curves_of(panels[-1]))
+        sizes = " and ".join(map(str, dims)) + (", extrapolated" if len(dims) > 1 else "")
         picture.suptitle(
-            f"{figure.caption} (d = {scale.dim}, {scale.replicas} draws for each point)", fontsize=11
+            f"{figure.caption} (d = {sizes}; {scale.replicas} draws for each point)", fontsize=11
         )
         save_picture(picture, path)
         plt.close(picture)
@@ -132,19 +135,24 @@ def _settle_legend(place, title: str, shared: bool) -> None:
         place.legend(title=title, loc="best", fontsize=8)
 
 
-Solved = tuple["xr.Dataset", "xr.Dataset"]
-"""Theory and experiment of one study; panels of several quantities share it."""
+Solved = tuple["xr.Dataset", "xr.Dataset | list[xr.Dataset]"]
+"""Theory and experiment (or experiments) of one study; panels of several quantities share it."""
 
 
-def _solved(panel: Panel, scale: Scale, path: Path, number: int, progress: bool | None) -> Solved:
+def _solved(
+    panel: Panel, dims: tuple[int, ...], scale: Scale, path: Path, number: int, progress: bool | None
+) -> Solved:
     thin = _thinned(panel, scale)
     stem = path.with_suffix("")
-    theory = panel.study.solve(dim=scale.dim if panel.finite_width else None)
-    store = stem.with_name(f"{stem.name}-cells-{number + 1}")
-    experiment = thin.simulate(scale.dim, scale.replicas, store=store, progress=progress)
+    theory = panel.study.solve(dim=dims[-1] if panel.finite_width else None)
     save(theory, stem.with_name(f"{stem.name}-theory-{number + 1}.nc"))
-    save(experiment, stem.with_name(f"{stem.name}-experiment-{number + 1}.nc"))
-    return theory, experiment
+    experiments = []
+    for dim in dims:
+        ending = f"{number + 1}" if len(dims) == 1 else f"{number + 1}-{dim}"
+        store = stem.with_name(f"{stem.name}-cells-{ending}")
+        experiments.append(thin.simulate(dim, scale.replicas, store=store, progress=progress))
+        save(experiments[-1], stem.with_name(f"{stem.name}-experiment-{ending}.nc"))
+    return theory, experiments if len(dims) > 1 else experiments[0]
 
 
 def _panel(panel: Panel, place, solved: Solved) -> tuple[list[str], list[list[str]]]:

@@ -51,16 +51,20 @@ class Panel(NamedTuple):
 
 
 class StudyFigure(NamedTuple):
-    """A named figure and what it is made of; `dims` are its own dimensions, by the scale's name."""
+    """A named figure and what it is made of; `dims` are its own dimensions, by the scale's name.
+
+    Points of a figure with several dimensions are extrapolated in 1/d.
+    """
 
     name: str
     caption: str
     panels: Callable[[], list[Panel]]
-    dims: Mapping[str, int] | None = None
+    dims: Mapping[str, tuple[int, ...]] | None = None
 
-    def scaled(self, name: str, scale: Scale) -> Scale:
-        """The scale at the figure's own dimension, if it has one."""
-        return scale if self.dims is None else scale._replace(dim=min(scale.dim, self.dims[name]))
+    def dimensions(self, name: str, scale: Scale) -> tuple[int, ...]:
+        """Its own, if it has any that are within the scale's, or the scale's."""
+        own = () if self.dims is None else tuple(dim for dim in self.dims[name] if dim <= scale.dim)
+        return own or (scale.dim,)
 
 
 def best_linear_error(target: Any) -> tuple[float, str]:

@@ -25,7 +25,7 @@ IN_CONTEXT = Reference(
 )
 
 CONTEXTS = {
-    "sequences_per_dim_squared": "n/d^2, pretraining sequences per squared token dimension",
+    "sequences_per_dim_squared": "n/d^2, sequences per squared dimension",
     "context_per_dim": "l/d, tokens of a context per dimension",
     "noise_variance": "rho, the variance of the label noise",
     "penalty": "lambda, in the term (n/d) lambda |Gamma|^2",

@@ -1,7 +1,7 @@
 """Learning curves: theory as lines, experiments as points with error bars."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.status import Status
+from limitlaw.numerics.extrapolation import at_infinity
 from limitlaw.plots.style import COLOURS, look
 
 _INNER = ("replica", "group", "group_", "spike")
@@ -19,7 +20,7 @@ _INNER = ("replica", "group", "group_", "spike")
 
 def learning_curve(
     theory: xr.Dataset | None = None,
-    experiment: xr.Dataset | None = None,
+    experiment: xr.Dataset | Sequence[xr.Dataset] | None = None,
     quantity: str | None = None,
     x: str | None = None,
     axes: Axes | None = None,
@@ -35,7 +36,8 @@ def learning_curve(
 
     Args:
         theory: from `Study.solve`.
-        experiment: from `Study.simulate`; its points need not be the theory's.
+        experiment: from `Study.simulate`; its points need not be the theory's. Or a list at several sizes d:
+            then points are where the line in 1/d through them ends, as in `compare`.
         quantity: name of a variable without inner axes (group, spike); the model's headline by default.
         x: the axis along the abscissa; by default the first numeric one.
         axes: where to draw; a new figure by default.
@@ -46,7 +48,8 @@ def learning_curve(
         InvalidInput: nothing to draw, no numeric axis, or theory and experiment over different axes.
         UnknownName: the quantity or axis is not there.
     """
-    given = [data for data in (theory, experiment) if data is not None]
+    experiments = _listed(experiment)
+    given = [data for data in (theory, *experiments) if data is not None]
     if not given:
         raise InvalidInput("learning_curve", "theory", "given, or `experiment`", "neither")
     quantity = str(given[0].attrs.get("headline", "test_error")) if quantity is None else quantity
@@ -58,7 +61,7 @@ def learning_curve(
         axes = plt.subplots(figsize=(6.0, 4.0))[1] if axes is None else axes
         colours = dict(zip(_branches(given, x), itertools.cycle(COLOURS), strict=False))
         for branch, colour in colours.items():
-            _draw_branch(axes, theory, experiment, quantity, x, dict(branch), colour, label)
+            _draw_branch(axes, theory, experiments, quantity, x, dict(branch), colour, label)
         _decorate(axes, given[0], quantity, x, logx, logy)
     return axes
 
@@ -110,7 +113,18 @@ def _branches(given: list[xr.Dataset], x: str) -> Iterator[tuple[tuple[str, Any]
     return iter(seen)
 
 
-def _draw_branch(axes, theory, experiment, quantity, x, branch, colour, label) -> None:
+def _listed(experiment: xr.Dataset | Sequence[xr.Dataset] | None) -> list[xr.Dataset]:
+    if experiment is None:
+        return []
+    if isinstance(experiment, xr.Dataset):
+        return [experiment]
+    sizes = [data.attrs.get("dim") for data in experiment]
+    if len(set(sizes)) < max(len(sizes), 2):
+        raise InvalidInput("learning_curve", "experiment", "at two different sizes or more", sizes)
+    return list(experiment)
+
+
+def _draw_branch(axes, theory, experiments, quantity, x, branch, colour, label) -> None:
     text = ", ".join(
         ([label] if label else []) + [f"{_short(name)} = {_value(value)}" for name, value in branch.items()]
     )
@@ -118,24 +132,39 @@ def _draw_branch(axes, theory, experiment, quantity, x, branch, colour, label) -
         line = theory.sel(branch)
         _draw_line(axes, line, quantity, x, colour, text or f"theory ({theory.attrs.get('standing', '')})")
         text = "" if text else "experiment"
-    if experiment is not None and _has(experiment, branch):
-        _draw_points(axes, experiment.sel(branch), quantity, x, colour, text)
+    if experiments and all(_has(experiment, branch) for experiment in experiments):
+        _draw_points(axes, [experiment.sel(branch) for experiment in experiments], quantity, x, colour, text)
 
 
-def _draw_points(axes, experiment: xr.Dataset, quantity: str, x: str, colour: str, text: str) -> None:
-    points = _replicas(experiment[quantity])
-    count = np.maximum(points.count("replica"), 1)
-    error = points.std("replica", ddof=1) / np.sqrt(count) if points.sizes["replica"] > 1 else None
-    where = np.atleast_1d(points[x].values)
-    bars = None if error is None else np.atleast_1d(error.values)
-    mean = np.atleast_1d(points.mean("replica").values)
+def _draw_points(axes, experiments, quantity: str, x: str, colour: str, text: str) -> None:
+    where = np.atleast_1d(experiments[0][x].values)
+    means, errors = zip(*(_mean_and_error(experiment[quantity]) for experiment in experiments), strict=True)
+    mean, bars = means[0], errors[0]
+    if len(experiments) > 1:
+        mean, bars = at_infinity([int(one.attrs["dim"]) for one in experiments], means, errors)
     axes.errorbar(where, mean, yerr=bars, fmt="o", color=colour, capsize=2.5, label=text or None)
-    if "certificate" in experiment:
-        # Cells that were never run have no certificate either.
-        failed = points.isnull() & _replicas(experiment["certificate"]).notnull()
-        partly = np.atleast_1d(failed.any("replica").values) & np.isfinite(mean)
-        if partly.any():
-            axes.plot(where[partly], mean[partly], "o", mfc="white", color=colour, zorder=3)
+    partly = np.any([_partly_certified(experiment, quantity) for experiment in experiments], axis=0)
+    partly &= np.isfinite(mean)
+    if partly.any():
+        axes.plot(where[partly], mean[partly], "o", mfc="white", color=colour, zorder=3)
+
+
+def _mean_and_error(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Over replicas; a single one has no error bar."""
+    points = _replicas(values)
+    count = np.maximum(points.count("replica"), 1)
+    single = points.sizes["replica"] == 1
+    error = points.mean("replica") * np.nan if single else points.std("replica", ddof=1) / np.sqrt(count)
+    return np.atleast_1d(points.mean("replica").values), np.atleast_1d(error.values)
+
+
+def _partly_certified(experiment: xr.Dataset, quantity: str) -> np.ndarray:
+    points = _replicas(experiment[quantity])
+    if "certificate" not in experiment:
+        return np.zeros(np.atleast_1d(points.mean("replica").values).shape, bool)
+    # Cells that were never run have no certificate either.
+    failed = points.isnull() & _replicas(experiment["certificate"]).notnull()
+    return np.atleast_1d(failed.any("replica").values)
 
 
 def _replicas(values: xr.DataArray) -> xr.DataArray:
