@@ -25,11 +25,13 @@ _HOMES = {
     "activations": "limitlaw.vocabulary.activations",
     "biases": "limitlaw.vocabulary.biases",
     "covariances": "limitlaw.vocabulary.covariances",
+    "kernels": "limitlaw.vocabulary.kernels",
     "losses": "limitlaw.vocabulary.losses",
     "networks": "limitlaw.vocabulary.networks",
     "penalties": "limitlaw.vocabulary.penalties",
     "readouts": "limitlaw.vocabulary.readouts",
     "targets": "limitlaw.vocabulary.targets",
+    "theory": "limitlaw.theory",
     "plots": "limitlaw.plots",
     "errors": "limitlaw.core.errors",
 }
@@ -44,6 +46,7 @@ __all__ = [
     "compare",
     "covariances",
     "errors",
+    "kernels",
     "load",
     "losses",
     "models",
@@ -57,11 +60,12 @@ __all__ = [
     "solve",
     "spectrum",
     "targets",
+    "theory",
     "use_float64",
 ]
 
 if TYPE_CHECKING:
-    from limitlaw import models, plots
+    from limitlaw import models, plots, theory
     from limitlaw._bounds import bounds
     from limitlaw._compare import compare
     from limitlaw._optimise import optimise
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
         activations,
         biases,
         covariances,
+        kernels,
         losses,
         networks,
         penalties,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limitlaw._label import INNER
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.records import Measurements, Solution
 from limitlaw.numerics.extrapolation import at_infinity
@@ -112,7 +113,7 @@ def _entries(theory, experiment, quantities) -> Iterable[tuple[str, "xr.Dataset"
         for side in (theory, experiment):
             if name not in side:
                 raise UnknownName("quantity", name, [str(known) for known in side.data_vars])
-        inner = [dim for dim in ("group", "group_", "spike") if dim in theory[name].dims]
+        inner = [dim for dim in INNER if dim in theory[name].dims]
         for index in np.ndindex(*(theory.sizes[dim] for dim in inner)):
             place = dict(zip(inner, index, strict=True))
             label = name + (str(list(index)).replace(" ", "") if inner else "")

@@ -12,6 +12,9 @@ from limitlaw.core.status import Status
 if TYPE_CHECKING:
     import xarray as xr
 
+INNER = ("group", "group_", "spike", "degree")
+"""Axes that are no study's."""
+
 AXES = {
     "mean": ("group",),
     "spike_overlap": ("group", "spike"),
@@ -29,6 +32,7 @@ AXES = {
     "row_teacher_norm": ("group",),
     "row_norm_variance": ("group",),
     "shift": (),
+    "learnability": ("degree",),
 }
 """Axes of order parameters, after the axes of the study."""
 

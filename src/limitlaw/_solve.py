@@ -63,7 +63,7 @@ def solve(
 
 def traced_limit(model: AbstractSolvable, dim: int | None) -> Solution:
     """The limit inside a transformation, NaN where it is not to be trusted."""
-    return _nan_unless_trusted(model.limit(model.plan(), dim))
+    return _nan_unless_trusted(model.answer(model.plan(), dim))
 
 
 def solve_batch(
@@ -141,7 +141,7 @@ def _compiled(
     moving: list, fixed: list, dim: Any, *, structure: Any, varies: tuple[bool, ...], plan: Plan
 ) -> Solution:
     def one(point: list) -> Solution:
-        return _assembled(point, fixed, structure, varies).limit(plan, dim)
+        return _assembled(point, fixed, structure, varies).answer(plan, dim)
 
     if not moving:
         return one(moving)
@@ -176,7 +176,7 @@ def value_and_slopes(
 @functools.partial(jax.jit, static_argnames=("quantity", "structure", "varies", "plan"))
 def _compiled_slopes(moving: list, fixed: list, dim: Any, *, quantity: str, structure, varies, plan: Plan):
     def value(point: list) -> Any:
-        solution = _assembled(point, fixed, structure, varies).limit(plan, dim)
+        solution = _assembled(point, fixed, structure, varies).answer(plan, dim)
         return _nan_unless_trusted(solution)[quantity]
 
     return jax.value_and_grad(value)(moving)

@@ -72,7 +72,7 @@ def test_dense_and_spectral_bulk_agree():
     model = frozen(NETWORK, 80, 2)
     with double_precision():
         spectral, dense = (
-            jax.jit(lambda d=d: model.limit(Plan(("interior", d), 121), None))() for d in (False, True)
+            jax.jit(lambda d=d: model.answer(Plan(("interior", d), 121), None))() for d in (False, True)
         )
     for name, value in (spectral.observables | spectral.order_parameters).items():
         other = dense.observables.get(name, dense.order_parameters.get(name))

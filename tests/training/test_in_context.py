@@ -187,7 +187,7 @@ def test_divergence_is_a_result():
 @pytest.mark.slow
 def test_errors_lie_between_noise_and_nothing_learned():
     """Many sequences: the error is above the noise and below that of predicting zero."""
-    model = ll.models.TrainedAttention(N.Linear(), 6.0, 1.0, np.inf, 0.01, updates=60_000)
+    model = ll.models.TrainedAttention(N.Linear(), 30.0, 1.0, np.inf, 0.01, updates=20_000)
     measured = ll.simulate(model, dim=8, replicas=2)
     assert np.all(measured["icl_error"] < 1.01)
     assert np.all(measured["icl_error"] > 0.01)

@@ -52,7 +52,9 @@ def show_dataset(data: "xr.Dataset") -> None:
 
 
 def _plain(data: "xr.Dataset", name: str) -> bool:
-    inner = [size for dim, size in data[name].sizes.items() if dim in ("group", "group_", "spike")]
+    from limitlaw._label import INNER
+
+    inner = [size for dim, size in data[name].sizes.items() if dim in INNER]
     return all(size == 1 for size in inner)
 
 

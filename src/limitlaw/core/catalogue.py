@@ -13,6 +13,8 @@ MODELS = {
     "linear-attention": "limitlaw.models:LinearAttention",
     "fixed-tasks": "limitlaw.models:FixedTasks",
     "trained-attention": "limitlaw.models:TrainedAttention",
+    "polynomial-features": "limitlaw.models:PolynomialFeatures",
+    "kernel-ridge": "limitlaw.models:KernelRidge",
     "context-ridge": "limitlaw.models:ContextRidge",
     "discrete-mmse": "limitlaw.models:DiscreteMMSE",
 }

@@ -93,7 +93,7 @@ def _minima(samples: Array, noises: Array, tasks: Array, known: bool) -> Array:
 
     def error(noise, ratio, context):
         model = LinearAttention(samples, context, ratio, noise, 0.0)
-        return model.limit(model.plan(), None)[name]
+        return model.answer(model.plan(), None)[name]
 
     lengths = jax.vmap(error, in_axes=(None, None, 0))
 

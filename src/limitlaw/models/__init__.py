@@ -5,7 +5,9 @@ from limitlaw.models.discrete_mmse import DiscreteMMSE
 from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.models.frozen_features import FrozenFeatures
 from limitlaw.models.giant_step import GiantStep
+from limitlaw.models.kernel_ridge import KernelRidge
 from limitlaw.models.linear_attention import LinearAttention
+from limitlaw.models.polynomial_features import PolynomialFeatures
 from limitlaw.models.random_features import RandomFeatures
 from limitlaw.models.spiked_random_features import SpikedRandomFeatures
 from limitlaw.models.trained_attention import TrainedAttention
@@ -16,7 +18,9 @@ __all__ = [
     "FixedTasks",
     "FrozenFeatures",
     "GiantStep",
+    "KernelRidge",
     "LinearAttention",
+    "PolynomialFeatures",
     "RandomFeatures",
     "SpikedRandomFeatures",
     "TrainedAttention",

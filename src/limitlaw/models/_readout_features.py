@@ -141,7 +141,7 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
         """Rows given as numbers; only models with frozen weights have any."""
         return ()
 
-    def limit(self, plan: Plan, dim: Any) -> Solution:
+    def answer(self, plan: Plan, dim: Any) -> Solution:
         endpoint, dense = cast(tuple[Endpoint, bool], plan.branch)
         problem, bulk = self.problem(), self.bulk_rows(dim, dense)
         groups, spikes = problem.first_layer.strengths.shape

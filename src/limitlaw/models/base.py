@@ -89,7 +89,7 @@ class AbstractSolvable(AbstractModel):
         return {}
 
     @abc.abstractmethod
-    def limit(self, plan: Plan, dim: Any) -> Solution:
+    def answer(self, plan: Plan, dim: Any) -> Solution:
         """Tabulate the equations, solve them, name the results; `dim` (or None) asks for the leading
         finite-width term. Traceable; nothing is raised, failures are in the convergence record."""
 

@@ -57,7 +57,7 @@ class ContextRidge(AbstractContextEstimator):
         """Two tokens per dimension."""
         return cls(2.0, 0.1)
 
-    def limit(self, plan: Plan, dim: Any) -> Solution:
+    def answer(self, plan: Plan, dim: Any) -> Solution:
         if dim is not None:
             raise InvalidInput("solve", "dim", "None: no finite-size term is known", "a dimension")
         error = gaussian_prior_error(jnp.asarray(self.context_per_dim), jnp.asarray(self.noise_variance))

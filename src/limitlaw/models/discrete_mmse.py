@@ -70,7 +70,7 @@ class DiscreteMMSE(AbstractContextEstimator):
         """A point of the paper's fourth figure."""
         return cls(10.0, 1.0, 0.01)
 
-    def limit(self, plan: Plan, dim: Any) -> Solution:
+    def answer(self, plan: Plan, dim: Any) -> Solution:
         noise, scatter = jnp.asarray(self.noise_variance), jnp.zeros(())
         if dim is not None:
             scatter = expected_maximum(jnp.asarray(self.tasks_per_dim) * dim) / jnp.sqrt(dim)

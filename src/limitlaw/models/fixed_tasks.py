@@ -81,7 +81,7 @@ class FixedTasks(AbstractLinearAttention):
     def own_dim(self) -> int:
         return self.tasks.shape[1]
 
-    def limit(self, plan: Plan, dim: Any) -> Solution:
+    def answer(self, plan: Plan, dim: Any) -> Solution:
         if dim is not None:
             allowed = f"None: the given tasks carry their own dimension, {self.own_dim}"
             raise InvalidInput("solve", "dim", allowed, "a dimension")

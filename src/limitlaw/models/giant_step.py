@@ -264,8 +264,8 @@ class GiantStep(AbstractSpikedEquivalent):
         error = next(error for least, error in _BATCH_ERRORS if batch >= least)
         return max(error, _LARGE_STEP_ERROR) if step > _LARGE_STEP else error
 
-    def limit(self, plan: Plan, dim: Any) -> Solution:
-        solution, rows = super().limit(plan, dim), self._rows()
+    def answer(self, plan: Plan, dim: Any) -> Solution:
+        solution, rows = super().answer(plan, dim), self._rows()
         order = solution.order_parameters | rows._asdict() | self._row_moments()._asdict()
         return eqx.tree_at(lambda s: s.order_parameters, solution, order)
 

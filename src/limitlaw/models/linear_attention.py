@@ -113,7 +113,7 @@ class LinearAttention(AbstractLinearAttention):
         """Twice as many sequences as parameters, few tasks: a point of the paper's first figure."""
         return cls(2.0, 10.0, 0.5, 0.01, 0.1)
 
-    def limit(self, plan: Plan, dim: Any) -> Solution:
+    def answer(self, plan: Plan, dim: Any) -> Solution:
         if dim is not None:
             allowed = "None: no finite-size term is known (`fixed_tasks` keeps the dimension and its tasks)"
             raise InvalidInput("solve", "dim", allowed, "a dimension", "the token dimension d")
@@ -169,7 +169,7 @@ class LinearAttention(AbstractLinearAttention):
         (the alignment matrix of arXiv 2509.26551, in its eigenbasis).
         """
         with double_precision():
-            effective = self.limit(self.plan(), None).order_parameters["effective_penalty"]
+            effective = self.answer(self.plan(), None).order_parameters["effective_penalty"]
             return np.asarray(self.pretraining().alignment(effective))
 
     def at_best_penalty(self, minimise: str = "icl_error") -> Self:
@@ -194,7 +194,7 @@ class LinearAttention(AbstractLinearAttention):
             penalty = pretraining.penalty(least + np.exp(_minimised(error)))
         best = dataclasses.replace(self, penalty=float(penalty))
         none = dataclasses.replace(self, penalty=0.0)
-        errors = [float(one.limit(one.plan(), None)[minimise]) for one in (best, none)]
+        errors = [float(one.answer(one.plan(), None)[minimise]) for one in (best, none)]
         return none if errors[1] <= errors[0] else best
 
     def fixed_tasks(self, tasks: Any) -> FixedTasks:

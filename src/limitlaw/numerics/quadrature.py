@@ -6,6 +6,7 @@ end on them; the panels may move with traced parameters while their number stays
 """
 
 import functools
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,8 +48,8 @@ def gauss_legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def on_panels(
-    breaks: Float[Array, "*batch breaks"], nodes: np.ndarray, weights: np.ndarray
-) -> tuple[Float[Array, "*batch nodes"], Float[Array, "*batch nodes"]]:
+    breaks: Float[Array | np.ndarray, "*batch breaks"], nodes: np.ndarray, weights: np.ndarray
+) -> tuple[Any, Any]:
     """Copy a rule on [-1, 1] to each interval between consecutive breaks; empty intervals are harmless.
 
     Returns:

@@ -10,12 +10,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from limitlaw._label import INNER
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.status import Status
 from limitlaw.numerics.extrapolation import at_infinity
 from limitlaw.plots.style import COLOURS, look
 
-_INNER = ("replica", "group", "group_", "spike")
+_INNER = ("replica", *INNER)
 
 
 def learning_curve(

@@ -2,7 +2,7 @@
 
 The features of a sequence are x (x) (h, g), whose second moment is (1/d) 1 (x) E, E that of (h, g) over the
 given tasks, exact at every d and l. Ridge regression on them acts like the population's with the effective
-penalty of E (`theory.ridge_equivalent`); nothing is averaged over tasks, and their mean and the column of g
+penalty of E (`theory.effective_penalty`); nothing is averaged over tasks, and their mean and the column of g
 are in. Derived here from the same equivalent as arXiv 2405.11751.
 """
 
@@ -12,8 +12,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from limitlaw.theory.effective_penalty import effective_penalty, ridgeless
 from limitlaw.theory.linear_attention import AttentionLimit
-from limitlaw.theory.ridge_equivalent import effective_penalty, ridgeless
 from limitlaw.vocabulary.tasks import TaskMoments, attention_error, context_moments
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from limitlaw.numerics.roots import positive_quadratic_root
 from limitlaw.spectra.sample_covariance import SampleCovariance
-from limitlaw.theory.ridge_equivalent import effective_penalty, ridgeless
+from limitlaw.theory.effective_penalty import effective_penalty, ridgeless
 
 
 class Contexts(NamedTuple):

@@ -1,0 +1,289 @@
+"""What random features and kernels of inner products have in common: degrees, sizes, names, measurement."""
+
+import abc
+from typing import Any, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from limitlaw.core.counts import is_count
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.keys import named
+from limitlaw.core.precision import any_traced, double_precision
+from limitlaw.core.records import Convergence, Solution
+from limitlaw.core.status import Status
+from limitlaw.models._fields import require_finite, require_nonnegative, require_positive
+from limitlaw.models._polynomial_regime import Regime, find_regime, level_of, require_regime, sharp_limit
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
+from limitlaw.numerics.harmonics import GEOMETRIES, last_degree, multiplicities
+from limitlaw.simulation.harmonic_ridge import (
+    HarmonicSizes,
+    HatMatrix,
+    averages,
+    draw_sets,
+    ridge_target,
+)
+from limitlaw.theory.feature_ridge import Eigenspaces, RidgeEquivalent, ridge_limit
+
+Labels = Literal["averaged", "drawn"]
+
+SIZES = {
+    "samples": "n, training samples",
+    "penalty": "lambda, in the term lambda |a|^2",
+    "noise_variance": "variance of the label noise",
+    "energies": "mean square of the target in each degree, from 0",
+    "energy_above": "mean square of the target in higher degrees",
+}
+
+_TEST_SAMPLES = 1000
+_MOST_DEGREES = (48, 192, 768)
+"""Degrees that are kept at most, by refinement: low dimensions need many."""
+
+_LIMIT_DEGREES = 8
+"""Degrees among which a regime is looked for."""
+
+_FINER = 1e3
+"""By how much more dimensions the last degree has after a refinement."""
+
+_UNRESOLVED = 1e-6
+"""Largest change of T/n by a tail that is not as far below the effective penalty as is assumed."""
+
+
+class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
+    """Ridge regression whose kernel depends on inner products only.
+
+    Subclasses have the fields of `SIZES`, `dim`, `geometry` and `labels`.
+    """
+
+    results: ClassVar[dict[str, str]] = {
+        "test_error": "E (y - f)^2 on a fresh sample, label noise included",
+        "train_error": "mean squared residual on the training set",
+        "bias": "E (f* - f)^2 without label noise",
+        "variance": "E (f* - f)^2 for a unit of label noise, beyond the bias",
+        "degrees_of_freedom": "trace of the training set's hat matrix",
+        "effective_penalty": "the root nu",
+        "learnability": "share of each degree's target in the prediction",
+    }
+    check_axis: ClassVar[str] = "samples"
+    size_error: ClassVar[float] = 0.02
+
+    def check_statement(self: Any) -> None:
+        """Refuse sizes and energies out of range."""
+        owner = type(self).__name__
+        if not is_count(self.dim, 3):
+            raise InvalidInput(
+                owner, "dim", "an integer of 3 or more", repr(self.dim), "the input dimension d"
+            )
+        if self.geometry not in GEOMETRIES:
+            allowed = " or ".join(f'"{name}"' for name in GEOMETRIES)
+            raise InvalidInput(owner, "geometry", allowed, repr(self.geometry))
+        if self.labels not in ("averaged", "drawn"):
+            raise InvalidInput(owner, "labels", '"averaged" or "drawn"', repr(self.labels))
+        require_positive(owner, "samples", self.samples, SIZES["samples"])
+        self._require_one("samples")
+        for field in ("penalty", "noise_variance", "energy_above"):
+            require_nonnegative(owner, field, getattr(self, field), SIZES[field])
+        require_degrees(owner, "energies", self.energies, SIZES["energies"])
+
+    def _require_one(self: Any, field: str) -> None:
+        value = getattr(self, field)
+        if isinstance(value, np.ndarray) and value < 1:
+            raise InvalidInput(type(self).__name__, field, "1 or more", float(value), self.meanings[field])
+
+    @abc.abstractmethod
+    def coefficients(self, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
+        """Trace of the kernel in each degree, and in all higher ones."""
+
+    @abc.abstractmethod
+    def width(self) -> Any:
+        """p; inf for a kernel."""
+
+    @property
+    def own_dim(self: Any) -> int:
+        return self.dim
+
+    def plan(self: Any, refinement: int = 0) -> Plan:
+        # A traced size is unknown: then as many degrees as the first try allows.
+        sizes = [x for x in (self.samples, self.width()) if isinstance(x, np.ndarray) and np.isfinite(x)]
+        least, most = len(self.energies) - 1, _MOST_DEGREES[refinement]
+        most = max(most, least)
+        size = float(max(sizes, default=1e18)) * _FINER**refinement
+        degree = last_degree(self.geometry, self.dim, size, least, most)
+        ridgeless = not any_traced(self.penalty) and self.penalty == 0
+        return Plan("ridgeless" if ridgeless else "interior", degree)
+
+    def eigenspaces(self: Any, degree: int) -> Eigenspaces:
+        """The population's spectrum and the target, up to a degree."""
+        counts = jnp.asarray(multiplicities(self.geometry, self.dim, degree))
+        traces, tail = self.coefficients(degree)
+        exists = counts > 0
+        energies = jnp.zeros(degree + 1).at[: len(self.energies)].set(jnp.asarray(self.energies))
+        eigenvalues = jnp.where(exists, traces / jnp.where(exists, counts, 1.0), 0.0)
+        return Eigenspaces(eigenvalues, counts, energies, tail, jnp.asarray(self.energy_above))
+
+    def answer(self: Any, plan: Plan, dim: Any) -> Solution:
+        if dim is not None:
+            allowed = f"None: the statement has its own dimension, {self.dim}"
+            raise InvalidInput("solve", "dim", allowed, "a dimension")
+        spaces = self.eigenspaces(plan.nodes)
+        sizes = (jnp.asarray(x, dtype=float) for x in (self.samples, self.width(), self.penalty))
+        samples, features, penalty = sizes
+        found = ridge_limit(spaces, samples, features, penalty, plan.branch == "ridgeless")
+        return self._named(spaces, found, samples)
+
+    @abc.abstractmethod
+    def limiting_coefficients(self, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
+        """The same as d grows."""
+
+    def limit(self: Any, regime: tuple[str, int] | None = None) -> Solution:
+        """The sharp limit, d to infinity with n and p like powers of it, in which this statement lies.
+
+        Degrees below the one being learned are known, higher ones are noise. Corrections are of relative
+        order 1/d and d^(l - 1)/min(n, p): at sizes of an experiment `solve` is far closer.
+
+        Args:
+            regime: (kind, degree): "samples" or "features" of the order of that degree's dimensions, "both",
+                "balanced" between degrees with n and p of one order, or "plateau". Found from the exponents
+                when None: two sizes are of one order when their ratio is between d^(-1/4) and d^(1/4).
+
+        Raises:
+            InvalidInput: no such regime.
+        """
+        owner, degrees = type(self).__name__, max(len(self.energies) - 1, _LIMIT_DEGREES)
+        with double_precision():
+            if regime is None:
+                sizes = (float(self.samples), float(self.width()))
+                found = find_regime(self.geometry, self.dim, *sizes, degrees)
+            else:
+                found = require_regime(owner, regime, degrees)
+            return jax.tree.map(np.asarray, self._limit(found, degrees))
+
+    def _limit(self: Any, regime: Regime, degrees: int) -> Solution:
+        traces, tail = self.limiting_coefficients(degrees)
+        energies = jnp.zeros(degrees + 1).at[: len(self.energies)].set(jnp.asarray(self.energies))
+        # A lower degree that the kernel does not have is never learned.
+        lost = jnp.sum(jnp.where(traces[: regime.degree] > 0, 0.0, energies[: regime.degree]))
+        level = level_of(traces, tail, energies, self.energy_above + lost, regime.degree)
+        unit = multiplicities(self.geometry, self.dim, regime.degree)[-1]
+        features, samples = (jnp.asarray(size, dtype=float) / unit for size in (self.width(), self.samples))
+        found = sharp_limit(regime, level, features, samples, jnp.asarray(self.penalty))
+        noise = jnp.asarray(self.noise_variance)
+        test = found.bias + noise * (1 + found.variance)
+        observables = {
+            "test_error": test,
+            "train_error": found.left**2 * test,
+            "bias": found.bias,
+            "variance": found.variance,
+        }
+        convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
+        order = {"degree": jnp.asarray(regime.degree), "learnability": found.learnability}
+        return Solution(observables, order, convergence, self.instance_standing)
+
+    def _named(self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any) -> Solution:
+        noise = jnp.asarray(self.noise_variance)
+        observables = {
+            "test_error": found.test_error(noise),
+            "train_error": found.train_error(noise),
+            "bias": found.bias,
+            "variance": found.variance,
+        }
+        order = {
+            "degrees_of_freedom": found.degrees_of_freedom,
+            "effective_penalty": found.effective_penalty,
+            "learnability": found.learnability[: len(self.energies)],
+        }
+        return Solution(observables, order, self._convergence(spaces, found, samples), self.instance_standing)
+
+    def _convergence(self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any) -> Convergence:
+        diverged = jnp.isinf(found.variance)
+        finite = diverged | jnp.isfinite(found.bias)
+        # Eigenvalues above the last degree are at most the tail over the next degree's dimensions.
+        faint = spaces.tail / found.effective_penalty
+        following = multiplicities(self.geometry, self.dim, len(spaces.multiplicities))[-1]
+        misread = faint**2 / max(following, 1.0) / samples
+        status = jnp.where(misread < _UNRESOLVED, int(Status.CONVERGED), int(Status.UNRESOLVED))
+        status = jnp.where(diverged, int(Status.DIVERGED), status)
+        status = jnp.where(finite, status, int(Status.NOT_FINITE))
+        return Convergence(status, jnp.zeros(()), jnp.asarray(0))
+
+    def room(self: Any, solution: Solution) -> dict[str, float]:
+        left = float(self.samples) - float(solution.order_parameters["degrees_of_freedom"])
+        names = ("train_error", "bias", "variance")
+        return {name: float(solution[name]) for name in names} | {"samples beyond degrees of freedom": left}
+
+    def sizes(self: Any, dim: int | None, test_samples: int | None = None) -> HarmonicSizes:
+        if dim is not None and dim != self.dim:
+            raise InvalidInput("simulate", "dim", f"None or {self.dim}, the statement's own", dim)
+        width = float(self.width())
+        features = None if np.isinf(width) else round(width)
+        tests = _TEST_SAMPLES if test_samples is None else test_samples
+        return HarmonicSizes(self.dim, round(float(self.samples)), features, tests, self.geometry)
+
+    def learner(self: Any) -> Any:
+        return _Learner(self)
+
+    @abc.abstractmethod
+    def hat(self, instance: Any, inputs: Array, tests: Array) -> HatMatrix:
+        """Training on one set of inputs."""
+
+    def measure(
+        self: Any, instance: Any, estimate: HatMatrix, sizes: HarmonicSizes, key: PRNGKeyArray
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        energies, noise = jnp.asarray(self.energies), jnp.asarray(self.noise_variance)
+        means = averages(estimate, sizes.geometry, len(self.energies) - 1)
+        above = jnp.asarray(self.energy_above)
+        bias = means.bias_factors @ energies + above * (1 + means.variance)
+        observables = {
+            "test_error": bias + noise * (1 + means.variance),
+            "train_error": means.train_factors @ energies + (noise + above) * means.train_variance,
+            "bias": bias,
+            "variance": means.variance,
+        }
+        if self.labels == "drawn":
+            observables |= self._drawn(estimate, sizes, key)
+        return observables, self._traces(estimate, sizes) | {"learnability": means.learnability}
+
+    def _drawn(self: Any, estimate: HatMatrix, sizes: HarmonicSizes, key: PRNGKeyArray) -> dict[str, Array]:
+        """Errors on one function of a single projection and one draw of the noise."""
+        energies, above = jnp.asarray(self.energies), jnp.asarray(self.energy_above)
+        points = jnp.concatenate([estimate.inputs, estimate.tests])
+        target = ridge_target(named(key, "target"), points, sizes.geometry, energies)
+        # Degrees that cannot be told apart look like noise that is the same at the same point.
+        target = target + jnp.sqrt(above) * jax.random.normal(named(key, "above"), target.shape)
+        noise = jnp.sqrt(self.noise_variance) * jax.random.normal(named(key, "noise"), (sizes.samples,))
+        labels = target[: sizes.samples] + noise
+        missed = jnp.mean((target[sizes.samples :] - estimate.predict @ labels) ** 2)
+        return {
+            "test_error": missed + self.noise_variance,
+            "train_error": jnp.mean((estimate.left @ labels) ** 2),
+        }
+
+    def _traces(self: Any, estimate: HatMatrix, sizes: HarmonicSizes) -> dict[str, Array]:
+        left = jnp.trace(estimate.left)
+        degrees = sizes.samples - left
+        nu = estimate.penalty / left
+        if sizes.features is not None:
+            nu = nu / (1 - degrees / sizes.features)
+        return {"degrees_of_freedom": degrees, "effective_penalty": nu}
+
+
+def require_degrees(owner: str, field: str, value: Any, meaning: str) -> None:
+    """A vector of numbers that are zero or more, one for each degree."""
+    require_finite(owner, field, value, meaning, shape=None)
+    if value.ndim != 1 or value.size == 0:
+        raise InvalidInput(owner, field, "a vector", f"shape {value.shape}", meaning)
+    if isinstance(value, np.ndarray) and np.any(value < 0):
+        raise InvalidInput(owner, field, "zero or more", value.min(), meaning)
+
+
+class _Learner(eqx.Module):
+    """Ridge regression on one training set, as its hat matrix on a test set."""
+
+    model: AbstractHarmonicRidge
+
+    def fit(self, instance: Any, sizes: HarmonicSizes, key: PRNGKeyArray) -> HatMatrix:
+        """Draw both sets and invert."""
+        return self.model.hat(instance, *draw_sets(key, sizes))

@@ -1,0 +1,153 @@
+"""Random features when samples and features grow like powers of the dimension."""
+
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import double_precision, number
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.models._fields import require_positive
+from limitlaw.models._harmonic_ridge import SIZES, AbstractHarmonicRidge, Labels
+from limitlaw.numerics.harmonics import Geometry, expansion, projection_rule, zonal
+from limitlaw.simulation.harmonic_ridge import HarmonicSizes, HatMatrix, draw_points, feature_hat, kernel_hat
+from limitlaw.vocabulary.activation import AbstractActivation, as_activation
+from limitlaw.vocabulary.activations import Tanh
+
+BEYOND_LINEAR = Reference(
+    authors=("Hu", "Lu", "Misiakiewicz"),
+    title="Asymptotics of random feature regression beyond the linear scaling regime",
+    year=2024,
+    arxiv="2403.08160",
+)
+
+
+class PolynomialFeatures(AbstractHarmonicRidge):
+    r"""Ridge regression on random features of inputs on a sphere or a hypercube, at any n, p and d.
+
+    Inputs x are uniform with |x|^2 = d, weights w uniform with |w| = 1, labels y = f*(x) + noise. The readout
+    minimises
+
+        sum_i (y_i - f(x_i))^2 + penalty |a|^2,     f = p^(-1/2) sum_j a_j s(<w_j, x>),
+
+    a sum of squares without 1/2. Of the target only its energy in each degree matters for the mean error.
+    Everything is split by degrees, with exact multiplicities, so that no regime is chosen: n and p may grow
+    like any powers of d (arXiv 2403.08160; the equivalent is that of arXiv 2405.15699). `features` = inf is
+    the kernel E_w s(<w, x>) s(<w, x'>).
+
+    Observables: `test_error`, label noise included; `bias`, E (f* - f)^2 without noise; `variance`, what a
+    unit of label noise adds to it, so test_error = bias + noise_variance (1 + variance); `train_error`. Order
+    parameters: `degrees_of_freedom` (), `effective_penalty` () nu, `learnability` (degrees,) the share of
+    each degree that is learned.
+
+    Experiments average over isotropic targets and the noise in closed form, or draw one function of a single
+    projection with `labels` = "drawn". A penalty of zero is 1e-10 of the mean eigenvalue there.
+
+    Attributes:
+        activation: s, of <w, x>.
+        energies: mean square of the target in degree 0, 1, ...
+        dim: d.
+        samples: n, at least 1; rounded in experiments only.
+        features: p, or inf.
+        penalty: lambda >= 0.
+        noise_variance: of the labels.
+        geometry: "sphere" or "hypercube".
+        energy_above: mean square of the target in degrees beyond `energies`, none of which is learned.
+        labels: of the experiment, "averaged" or "drawn".
+
+    Raises:
+        InvalidInput: a number is out of range, or there is no such geometry.
+    """
+
+    activation: AbstractActivation = eqx.field(converter=as_activation)
+    energies: Float[Array, " degrees"] = eqx.field(converter=number)
+    dim: int = eqx.field(static=True)
+    samples: Float[Array, ""] = eqx.field(converter=number)
+    features: Float[Array, ""] = eqx.field(converter=number)
+    penalty: Float[Array, ""] = eqx.field(converter=number)
+    noise_variance: Float[Array, ""] = eqx.field(converter=number, default=0.0)
+    geometry: Geometry = eqx.field(static=True, default="sphere")
+    energy_above: Float[Array, ""] = eqx.field(converter=number, default=0.0)
+    labels: Labels = eqx.field(static=True, default="averaged")
+
+    reference: ClassVar[Reference] = BEYOND_LINEAR
+    standing: ClassVar[Standing] = Standing.HEURISTIC
+    meanings: ClassVar[dict[str, str]] = SIZES | {"features": "p, random features"}
+
+    def __check_init__(self) -> None:
+        self.check_statement()
+        owner = type(self).__name__
+        if not (isinstance(self.features, np.ndarray) and np.all(np.isposinf(self.features))):
+            require_positive(owner, "features", self.features, self.meanings["features"])
+            self._require_one("features")
+        require_finite_power(owner, self.activation)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Between one and two: more samples and features than dimensions, fewer than pairs of them."""
+        return cls(Tanh(), (0.0, 1.0, 0.5, 0.2), 40, 253, 506, 0.05, 0.1)
+
+    def width(self) -> Any:
+        return self.features
+
+    def coefficients(self, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
+        return self._squares(self.dim, degree)
+
+    def limiting_coefficients(self, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
+        return self._squares(np.inf, degree)
+
+    def _squares(self, dim: float, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
+        found, power = expansion(self.activation, self.geometry, dim, degree, self.activation.kinks)
+        # Degrees that symmetry forbids leave roundoff.
+        squares = jnp.where(found**2 > _ROUNDOFF * power, found**2, 0.0)
+        rest = power - jnp.sum(squares)
+        return squares, jnp.where(rest > _TAIL * power, rest, 0.0)
+
+    def draw(self, sizes: HarmonicSizes, key: PRNGKeyArray) -> Array | None:
+        """Weights; none for the kernel."""
+        if sizes.features is None:
+            return None
+        return draw_points(key, self.geometry, sizes.features, self.dim) / jnp.sqrt(self.dim)
+
+    def hat(self, instance: Array | None, inputs: Array, tests: Array) -> HatMatrix:
+        penalty = jnp.asarray(self.penalty)
+        if instance is None:
+            return kernel_hat(self._kernel, inputs, tests, penalty)
+        width = jnp.sqrt(instance.shape[0])
+        return feature_hat(lambda rows: self.activation(rows @ instance.T) / width, inputs, tests, penalty)
+
+    def _kernel(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
+        degree = self.plan().nodes
+        squares, tail = self.coefficients(degree)
+        smooth = jnp.tensordot(squares, zonal(cosine, self.geometry, self.dim, degree), 1)
+        return smooth + tail * (cosine == 1.0)
+
+
+_ROUNDOFF = 1e-24
+_TAIL = 1e-12
+
+
+def require_finite_power(owner: str, activation: AbstractActivation) -> None:
+    """Refuse an activation without a finite second moment: it has poles, or grows too fast."""
+    with jax.ensure_compile_time_eval(), double_precision():
+        (t, whole), (_, finer) = (_powers(activation, panels) for panels in (48, 96))
+    powers = np.array([whole.sum(), finer.sum()])
+    settled = abs(powers[0] - powers[1]) <= _SETTLED * powers[1]
+    if not (
+        np.all(np.isfinite(powers)) and settled and whole[np.abs(t) > _FAR].sum() <= _SETTLED * powers[0]
+    ):
+        raise InvalidInput(owner, "activation", "a function with a finite second moment", activation.label)
+
+
+def _powers(activation: AbstractActivation, panels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of a Gaussian, and what each adds to the second moment."""
+    t, weights = projection_rule("sphere", np.inf, activation.kinks, panels)
+    return t, weights * np.asarray(activation(jnp.asarray(t))) ** 2
+
+
+_SETTLED = 1e-3
+_FAR = 8.0
