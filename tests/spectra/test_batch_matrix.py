@@ -71,6 +71,35 @@ def test_labels_of_unit_square_give_marchenko_pastur(float64):
     assert zeta * ratio * m**2 + (zeta - 1 + ratio) * m + 1 == pytest.approx(0, abs=1e-11)
 
 
+def test_densities(float64):
+    """Marchenko and Pastur's for unit squares; mass and mean of another; eigenvalues of drawn matrices."""
+    x = jnp.linspace(0.2, 3.0, 15)
+    matrix, ratio = batch("labels", 2.0), 0.5
+    low, high = (1 - ratio**0.5) ** 2, (1 + ratio**0.5) ** 2
+    exact = np.sqrt(np.maximum((np.asarray(x) - low) * (high - np.asarray(x)), 0)) / (
+        2 * np.pi * ratio * np.asarray(x)
+    )
+    np.testing.assert_allclose(jax.jit(jax.vmap(matrix.density))(x), exact, atol=1e-9)
+    matrix = batch("tanh", 3.0)
+    angles = (jnp.arange(400) + 0.5) * jnp.pi / 400
+    middle, width = matrix.edge() / 2, matrix.edge() / 2
+    nodes, weights = middle - width * jnp.cos(angles), width * jnp.sin(angles) * jnp.pi / 400
+    density = jax.jit(jax.vmap(matrix.density))(nodes)
+    assert float(weights @ density) == pytest.approx(1, abs=2e-3)
+    assert float(weights @ (density * nodes)) == pytest.approx(
+        float(matrix.inputs.expect(matrix.inputs.label**2)), rel=1e-3
+    )
+    generator, drawn = np.random.default_rng(1), []
+    for _ in range(12):
+        inputs = generator.standard_normal((900, 300))
+        weighted = np.tanh(inputs[:, 0])[:, None] * inputs
+        drawn.append(np.linalg.eigvalsh(weighted.T @ weighted / 900))
+    for power in (2, 3):
+        moments = [np.mean(values**power) for values in drawn]
+        error = np.std(moments, ddof=1) / np.sqrt(len(moments))
+        assert abs(np.mean(moments) - float(weights @ (density * nodes**power))) < 4 * error + 2 / 300
+
+
 def test_anchor_values(float64):
     """Numbers found by an independent code with a midpoint rule and iteration."""
     matrix = batch("tanh", 0.5)

@@ -260,7 +260,7 @@ def test_the_two_bulks_say_what_they_are():
         theory = ll.Study(model, over={"samples_per_dim": [1.0, 2.0]}).solve()
         assert (theory.attrs["field_bulk"], theory.attrs["standing"]) == (model.bulk, standing)
         axes = ll.plots.learning_curve(theory)
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"theory ({standing})"]
+        assert axes.get_legend().get_title().get_text() == f"theory: {standing}, {model.bulk} bulk"
         plt.close(axes.figure)
     assert ll.solve(NETWORK).standing == "replica"
     assert ll.solve(isotropic(NETWORK)).standing == "heuristic"

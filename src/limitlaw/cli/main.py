@@ -68,6 +68,7 @@ def solve(
 
     if output is None:
         show_dataset(theory)
+        print(f"standing: {theory.attrs['standing']}")
     else:
         from limitlaw.studies import save
 

@@ -131,7 +131,7 @@ def _draw_branch(axes, theory, experiments, quantity, x, branch, colour, label) 
     )
     if theory is not None and _has(theory, branch):
         line = theory.sel(branch)
-        _draw_line(axes, line, quantity, x, colour, text or f"theory ({theory.attrs.get('standing', '')})")
+        _draw_line(axes, line, quantity, x, colour, text or "theory")
         text = "" if text else "experiment"
     if experiments and all(_has(experiment, branch) for experiment in experiments):
         _draw_points(axes, [experiment.sel(branch) for experiment in experiments], quantity, x, colour, text)
@@ -199,7 +199,15 @@ def _decorate(axes: Axes, data: xr.Dataset, quantity: str, x: str, logx: bool, l
     if logy:
         axes.set_yscale("log")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend()
+        axes.legend(title=_theory_in_words(data))
+
+
+def _theory_in_words(data: xr.Dataset) -> str | None:
+    """Which theory the lines are, and how well it is known; nothing for an experiment alone."""
+    if data.attrs.get("kind") != "theory" or not data.attrs.get("standing"):
+        return None
+    bulk = data.attrs.get("field_bulk")
+    return f"theory: {data.attrs['standing']}" + (f", {bulk} bulk" if bulk else "")
 
 
 def _short(name: str) -> str:

@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
+from limitlaw.core.status import Status
+from limitlaw.numerics.continuation import AbstractFamily, follow
 from limitlaw.numerics.roots import positive_root
 
 
@@ -126,6 +128,12 @@ class BatchMatrix(eqx.Module):
         ends = jnp.sort(jnp.abs(jnp.array([low, high])))
         return sign * positive_root(lambda size: sign * (self.location(sign * size) - zeta), *ends)
 
+    def density(self, x: Float[Array, ""]) -> Float[Array, ""]:
+        """Of the eigenvalues, at a positive x; NaN where the equation was not solved. An atom at zero is not
+        in it."""
+        found = follow(_Location(self), x.astype(complex))
+        return jnp.where(found.status == Status.CONVERGED, found.state[0].imag / jnp.pi, jnp.nan)
+
     def edge(self) -> Float[Array, ""]:
         """Right end of the bulk: the least location to the right of it.
 
@@ -175,6 +183,29 @@ class BatchMatrix(eqx.Module):
         along = turn * (last - first) / (1 + turn) ** 2
         weight = -self.rate(m) * along * step / (1j * jnp.pi)
         return Contour(self.location(m), weight * m, weight[:, None, None] * self.forms(m))
+
+
+class _Location(AbstractFamily):
+    """m at a location in the upper half-plane, down to the axis."""
+
+    matrix: BatchMatrix
+
+    def start(self, z: Complex[Array, ""]) -> Complex[Array, " unknowns"]:
+        return -1 / z[None]
+
+    def height(self, z: Complex[Array, ""]) -> Float[Array, ""]:
+        return 4 * self.matrix.bound()
+
+    def residual(
+        self, state: Inexact[Array, " unknowns"], z: Inexact[Array, ""]
+    ) -> Inexact[Array, " unknowns"]:
+        return state * (self.matrix.location(state[0]) - z)
+
+    def scale(self, state: Inexact[Array, " unknowns"]) -> Float[Array, " unknowns"]:
+        return 1 + jnp.abs(state) * self.matrix.inputs.expect(self.matrix.inputs.label**2)
+
+    def positive(self, state: Inexact[Array, " unknowns"]) -> Inexact[Array, " parts"]:
+        return state
 
 
 def _averages(values: Inexact[Array, "... nodes"], columns: Float[Array, "nodes *columns"]):
