@@ -148,6 +148,15 @@ def test_error_is_affine_in_the_test_tasks():
         assert solution["icl_error"] == pytest.approx(expected, rel=1e-12)
 
 
+def test_fresh_tasks_of_another_power_leave_pretraining_tasks_alone():
+    """What is asked of fresh tasks changes neither the known ones nor their contexts."""
+    for contexts in ({}, {"test_context_per_dim": 2.0, "test_noise_variance": 0.4}):
+        model = dataclasses.replace(POINT, task_spectrum=[0.4, 1.6], **contexts)
+        plain, strong = ll.solve(model), ll.solve(dataclasses.replace(model, test_task_spectrum=[6.0, 3.0]))
+        assert strong["idg_error"] == pytest.approx(plain["idg_error"], rel=1e-12)
+        assert strong["icl_error"] > plain["icl_error"]
+
+
 def test_best_penalties():
     """tau = 1, alpha = 10, kappa = .5, rho = .01: two optima of a separate search."""
     start = attention(1.0, 10.0, 0.5, 0.01, 1.0)
@@ -184,6 +193,9 @@ CASES = {
     "mismatched test": attention(1.5, 4.0, 1.0, 0.1, 0.1, test_context_per_dim=10.0, test_noise_variance=0.4),
     "aligned": attention(2.0, 5.0, 1.0, 0.1, 0.05, task_spectrum=[0.4, 1.6]),
     "misaligned": attention(2.0, 5.0, 1.0, 0.1, 0.05, task_spectrum=[0.4, 1.6], test_task_spectrum=[1.6, 0.4]),
+    "stronger tests": attention(
+        2.0, 5.0, 1.0, 0.1, 0.2, task_spectrum=[0.4, 1.6], test_task_spectrum=[3.0, 2.0], test_context_per_dim=10.0
+    ),
 }  # fmt: skip
 QUICK = {"overparametrised"}
 SIZES = ((20, 40), (30, 20), (40, 12))

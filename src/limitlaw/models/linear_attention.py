@@ -28,7 +28,7 @@ from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.numerics.scan import scan_then_refine
 from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw
 from limitlaw.spectra.sample_covariance import SampleCovariance
-from limitlaw.theory.linear_attention import Contexts, Pretraining
+from limitlaw.theory.linear_attention import Contexts, Exam, Pretraining
 from limitlaw.vocabulary.covariances import Spectrum, as_spectrum
 
 
@@ -117,11 +117,11 @@ class LinearAttention(AbstractLinearAttention):
         if dim is not None:
             allowed = "None: no finite-size term is known (`fixed_tasks` keeps the dimension and its tasks)"
             raise InvalidInput("solve", "dim", allowed, "a dimension", "the token dimension d")
-        pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
+        pretraining, exam = self.pretraining(), self.exam()
         if plan.branch == "interior":
-            result = pretraining.limit(pretraining.effective(jnp.asarray(self.penalty)), *exam)
+            result = pretraining.limit(pretraining.effective(jnp.asarray(self.penalty)), exam)
         else:
-            result = pretraining.limit(pretraining.ridgeless(), *exam)
+            result = pretraining.limit(pretraining.ridgeless(), exam)
             result = at_zero_penalty(result, pretraining.samples, 1.0)
         return self.named(result, pretraining.penalty)
 
@@ -133,11 +133,13 @@ class LinearAttention(AbstractLinearAttention):
         contexts = Contexts(rho, (tasks.mean() + rho) / self.context_per_dim)
         return Pretraining(tasks, contexts, jnp.asarray(self.sequences_per_dim_squared))
 
-    def test_contexts(self) -> Contexts:
-        """Noise of the test's labels and of its contexts."""
+    def exam(self) -> Exam:
+        """The test: noise of its labels and of its contexts, and its fresh tasks."""
         length, rho = self.test_length(), jnp.asarray(self.test_noise())
-        power = self._atoms()[1] @ self._test_variances()
-        return Contexts(rho, (power + rho) / length)
+        (eigenvalues, shares), variances = self._atoms(), self._test_variances()
+        # Pretraining tasks keep their own power in the test's contexts.
+        fresh, known = (Contexts(rho, (shares @ tasks + rho) / length) for tasks in (variances, eigenvalues))
+        return Exam(fresh, known, variances)
 
     def _atoms(self) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
         """Eigenvalues of the tasks' covariance and their shares; an isotropic one takes those of the test."""
@@ -185,11 +187,11 @@ class LinearAttention(AbstractLinearAttention):
             raise InvalidInput("at_best_penalty", "minimise", '"icl_error" or "idg_error"', repr(minimise))
         part = {"icl_error": "fresh", "idg_error": "known"}[minimise]
         with double_precision():
-            pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
+            pretraining, exam = self.pretraining(), self.exam()
             least = pretraining.ridgeless()
 
             def error(logarithm):
-                return getattr(pretraining.limit(least + jnp.exp(logarithm), *exam), part)
+                return getattr(pretraining.limit(least + jnp.exp(logarithm), exam), part)
 
             penalty = pretraining.penalty(least + np.exp(_minimised(error)))
         best = dataclasses.replace(self, penalty=float(penalty))
