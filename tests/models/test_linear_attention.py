@@ -117,7 +117,7 @@ def test_identities(tau, alpha, kappa, rho, penalty):
     by_overlap = 1 + rho - 2 * order["overlap"] + (1 + x) * order["norm"]
     assert solution["icl_error"] == pytest.approx(by_overlap, rel=1e-9)
     assert min(model.room(solution).values()) > -1e-12
-    assert model.penalty_of(order["effective_penalty"])[0] == pytest.approx(penalty, rel=1e-7)
+    assert float(model.penalty_of(order["effective_penalty"])) == pytest.approx(penalty, rel=1e-7)
     left = np.sqrt(solution["train_error"] / solution["idg_error"])
     assert left * order["effective_penalty"] == pytest.approx(penalty, rel=1e-7)
 
@@ -146,6 +146,22 @@ def test_error_is_affine_in_the_test_tasks():
         token = (shares @ tasks + 0.3) / 5.0
         expected = 0.3 + shares @ (cost * tasks) + token * order["norm"]
         assert solution["icl_error"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_alignment_is_infinite_where_the_error_is():
+    threshold = attention(1.0, 10.0, 1.0, 0.1, 0.0, task_spectrum=[0.4, 1.6])
+    np.testing.assert_array_equal(threshold.alignment(), np.inf)
+
+
+def test_penalties_keep_the_shape_of_effective_ones():
+    points = np.array([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]])
+    penalties = POINT.penalty_of(points)
+    assert penalties.shape == points.shape
+    for place in np.ndindex(points.shape):
+        again = ll.solve(dataclasses.replace(POINT, penalty=penalties[place]))
+        assert again.order_parameters["effective_penalty"] == pytest.approx(points[place], rel=1e-9)
+    with pytest.raises(ll.errors.InvalidInput, match="effective_penalty must be real numbers"):
+        POINT.penalty_of("large")
 
 
 def test_fresh_tasks_of_another_power_leave_pretraining_tasks_alone():
@@ -227,7 +243,11 @@ def test_theory_is_the_experiment(name):
         ({"noise_variance": -0.1}, None, "noise_variance must be zero or more"),
         ({"penalty": -0.1}, None, "penalty must be zero or more"),
         ({"task_spectrum": [1.0, -0.5]}, None, "Spectrum.eigenvalues must be zero or more"),
-        ({"test_task_spectrum": [-1.0]}, None, "must be zero or more, finite, and not all zero"),
+        (
+            {"test_task_spectrum": [-1.0]},
+            None,
+            "LinearAttention.test_task_spectrum must be zero or more, finite",
+        ),
         ({"task_spectrum": [1.0, 2.0], "test_task_spectrum": [1.0]}, None, r"of shape \(2,\)"),
     ],
 )

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import double_precision, number
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
@@ -101,7 +102,10 @@ class LinearAttention(AbstractLinearAttention):
 
     def _check_test_tasks(self, value: Any) -> None:
         owner, field = type(self).__name__, "test_task_spectrum"
-        Spectrum(value)
+        try:
+            Spectrum(value)
+        except InvalidInput as mistake:
+            raise InvalidInput(owner, field, mistake.allowed, mistake.got, self.meanings[field]) from None
         if self.task_spectrum is not None and value.shape != self.task_spectrum.eigenvalues.shape:
             allowed = (
                 f"of shape {self.task_spectrum.eigenvalues.shape}, as the eigenvalues of `task_spectrum`"
@@ -155,10 +159,12 @@ class LinearAttention(AbstractLinearAttention):
         """The penalty with a given effective one; one to one, and explicit.
 
         Args:
-            effective_penalty: xi, any shape.
+            effective_penalty: xi, any shape, which the result has too.
         """
+        points = real_points(type(self).__name__, "effective_penalty", effective_penalty)
         with double_precision():
-            return np.asarray(jax.vmap(self.pretraining().penalty)(jnp.atleast_1d(effective_penalty)))
+            penalties = jax.vmap(self.pretraining().penalty)(jnp.asarray(points.ravel()))
+        return np.asarray(penalties).reshape(points.shape)
 
     def alignment(self) -> np.ndarray:
         """What a unit of test-task variance along each eigenspace of the pretraining tasks costs.
@@ -168,11 +174,12 @@ class LinearAttention(AbstractLinearAttention):
 
             icl_error = rho_t + sum_i p_i t_i alignment_i + x_t norm
 
-        (the alignment matrix of arXiv 2509.26551, in its eigenbasis).
+        (the alignment matrix of arXiv 2509.26551, in its eigenbasis). Infinite where the errors are.
         """
         with double_precision():
-            effective = self.limit(self.plan(), None).order_parameters["effective_penalty"]
-            return np.asarray(self.pretraining().alignment(effective))
+            solution = self.limit(self.plan(), None)
+            cost = self.pretraining().alignment(solution.order_parameters["effective_penalty"])
+            return np.where(np.isinf(solution["icl_error"]), np.inf, cost)
 
     def at_best_penalty(self, minimise: str = "icl_error") -> Self:
         """This model at the penalty that minimises an observable; 0 where none helps.
