@@ -109,6 +109,24 @@ def test_mistaken_tasks_at_finite_size(alpha, kappa, rho):
         assert ll.solve(model)["icl_error"] - measured.mean("icl_error") > 20 / dim
 
 
+def test_a_posterior_without_noise_is_its_most_likely_task(float64):
+    """Energies over a tiny temperature overflow; their differences tell the tasks apart."""
+    tasks = 1e4 * jax.random.normal(jax.random.key(0), (4, 3))
+    context = Context(jnp.eye(3), tasks[2] + 100.0)
+    np.testing.assert_array_equal(discrete_mean(context, tasks, jnp.asarray(1e-306)), tasks[2])
+
+
+@pytest.mark.parametrize(("kappa", "dim"), [(0.01, 10), (1e9, 3)])
+def test_a_size_without_a_finite_size_term_is_refused(kappa, dim):
+    """Less than one task, and a term that takes the error below the noise."""
+    model = Discrete(10.0, kappa, 0.1)
+    with pytest.raises(ll.errors.NotConverged, match="too small for the finite-size term"):
+        ll.solve(model, dim=dim)
+    assert ll.solve(model)["icl_error"] == pytest.approx(2.1)
+    one = ll.solve(dataclasses.replace(model, tasks_per_dim=1 / 49), dim=49)
+    assert one["icl_error"] == pytest.approx(2.1, abs=1e-9)
+
+
 def test_contract():
     check_model(Ridge.example(), replicas=12, throw=True)
     check_model(Discrete.example(), experiment=False, throw=True)

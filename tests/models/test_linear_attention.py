@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 import limitlaw as ll
 from limitlaw.checks import check_model
@@ -50,6 +51,22 @@ def test_errors_against_context_length():
     np.testing.assert_allclose(study["icl_error"], expected, rtol=1e-4)
 
 
+def test_known_errors_against_context_length():
+    """tau = .5, rho = .5, as many tasks as sequences per dimension: the error on known tasks turns up."""
+    study = ll.Study(
+        attention(0.5, 1.0, 0.5, 0.5, 0.0), over={"context_per_dim": [2.35, 5.5, 22.7, 100.0, 1000.0]}
+    ).solve()
+    np.testing.assert_allclose(study["idg_error"], [1.7511, 1.6613, 1.9139, 2.8740, 7.2291], atol=5e-5)
+
+
+def test_gaps_of_few_and_many_tasks():
+    """tau = alpha = 10, rho = .01: the transition of a separate implementation."""
+    study = ll.Study(
+        attention(10.0, 10.0, 1.0, 0.01, 1e-6), over={"tasks_per_dim": [0.2, 0.6, 1.0, 1.6, 4.0, 32.0]}
+    ).solve()
+    np.testing.assert_allclose(study["task_gap"], [0.8253, 0.4385, 0.1636, 0.0492, 0.0092, 0.0008], atol=5e-5)
+
+
 @pytest.mark.parametrize("tau", [0.4, 2.5])
 def test_infinite_diversity_is_an_isotropic_ridge(tau):
     alpha, rho = 3.0, 0.2
@@ -89,6 +106,32 @@ def test_long_contexts():
     assert many["idg_error"] == pytest.approx(rho * tau / (tau - 1), rel=1e-6)
 
 
+def test_many_sequences():
+    """tau to infinity without a penalty: the best matrix for the pretraining tasks."""
+    alpha, kappa, rho = 3.0, 0.6, 0.2
+    x = (1 + rho) / alpha
+    linear = x + 1 - 1 / kappa
+    trace = (np.sqrt(linear**2 + 4 * x / kappa) - linear) / (2 * x / kappa)
+    solution = ll.solve(attention(1e10, alpha, kappa, rho, 0.0))
+    assert solution["idg_error"] == pytest.approx(rho + x - x**2 * trace, rel=1e-9)
+    assert solution.order_parameters["overlap"] == pytest.approx(1 - x * trace, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kappa", "fresh", "known"), [(0.3, 10.0, 1.0), (0.5, np.sqrt(10), np.sqrt(10)), (0.8, 1.0, 1.0)]
+)
+def test_long_contexts_when_sequences_are_few(kappa, fresh, known):
+    """tau = .5: a decade of alpha multiplies errors by ten below kappa = tau, by its root there, else by one."""
+    errors = [ll.solve(attention(0.5, alpha, kappa, 0.1, 0.0)) for alpha in (1e9, 1e10)]
+    for name, factor in (("icl_error", fresh), ("idg_error", known)):
+        assert errors[1][name] / errors[0][name] == pytest.approx(factor, rel=1e-3)
+
+
+def test_gap_closes_like_a_root_at_one_task_per_dimension():
+    gaps = [ll.solve(attention(alpha / 5, alpha, 1.0, 0.01, 0.0))["task_gap"] for alpha in (1e6, 1e7)]
+    assert gaps[0] / gaps[1] == pytest.approx(np.sqrt(10), rel=1e-3)
+
+
 @pytest.mark.parametrize(("kappa", "gap"), [(0.3, 0.7), (0.8, 0.2), (1.5, 0.0)])
 def test_memorisation_becomes_generalisation_at_one_task_per_dimension(kappa, gap):
     rho, alpha, ratio = 0.01, 1e6, 5.0
@@ -117,7 +160,7 @@ def test_identities(tau, alpha, kappa, rho, penalty):
     by_overlap = 1 + rho - 2 * order["overlap"] + (1 + x) * order["norm"]
     assert solution["icl_error"] == pytest.approx(by_overlap, rel=1e-9)
     assert min(model.room(solution).values()) > -1e-12
-    assert model.penalty_of(order["effective_penalty"])[0] == pytest.approx(penalty, rel=1e-7)
+    assert float(model.penalty_of(order["effective_penalty"])) == pytest.approx(penalty, rel=1e-7)
     left = np.sqrt(solution["train_error"] / solution["idg_error"])
     assert left * order["effective_penalty"] == pytest.approx(penalty, rel=1e-7)
 
@@ -138,6 +181,43 @@ STRUCTURED = attention(
 )  # fmt: skip
 
 
+def test_structured_tasks_against_the_textbook_form():
+    """Differences of traces in place of sums of positive ones, their derivatives by finite differences."""
+    c, t, shares = np.array([0.2, 1.4]), np.array([1.8, 0.9]), np.array([1 / 3, 2 / 3])
+    solution = ll.solve(dataclasses.replace(STRUCTURED, test_task_spectrum=t))
+    tau, kappa, rho, x = 2.0, 1.0, 0.1, (1.0 + 0.1) / 10.0
+    xi = solution.order_parameters["effective_penalty"]
+
+    def trace(weights, nu):
+        s = optimize.brentq(lambda s: s * (1 - shares @ (c / (c + s)) / kappa) - nu, nu, nu + 3, xtol=1e-15)
+        return s / nu * (shares @ (weights / (c + s)))
+
+    def slope(weights, nu, step=1e-5):
+        return (trace(weights, nu - step) - trace(weights, nu + step)) / (2 * step)
+
+    nu, one = x + xi, np.ones(2)
+    f1, f2, g1, g2 = trace(one, nu), slope(one, nu), trace(t, nu), slope(t, nu)
+    assert xi * (1 - (1 - xi * f1) / tau) == pytest.approx(0.05, rel=1e-9)
+    square = 1 - 2 * nu * f1 + nu**2 * f2
+    known = (rho + nu - nu**2 * f1 - xi * square) / (1 - (1 - 2 * xi * f1 + xi**2 * f2) / tau)
+    norm = square + known / tau * (f1 - xi * f2)
+    fresh = 0.3 + nu**2 * g2 + known / tau * (g1 - xi * g2) + (shares @ t + 0.3) / 5.0 * norm
+    assert solution["icl_error"] == pytest.approx(fresh, rel=1e-7)
+    assert solution["idg_error"] == pytest.approx(known + 0.2 + ((1.0 + 0.3) / 5.0 - x) * norm, rel=1e-7)
+    assert solution.order_parameters["norm"] == pytest.approx(norm, rel=1e-7)
+
+
+def test_the_penalty_grows_with_the_effective_one_like_the_denominator_of_the_error():
+    """d penalty/d xi is 1 - df2, by which the error of the mean predictor is divided."""
+    solution, law, contexts = ll.solve(POINT), POINT.pretraining().tasks, POINT.pretraining().contexts
+    xi, x = float(solution.order_parameters["effective_penalty"]), float(contexts.token)
+    below, above = POINT.penalty_of([xi * (1 - 1e-4), xi * (1 + 1e-4)])
+    with double_precision():
+        at = law.at(jnp.asarray(x + xi))
+        mean = 0.01 + x * at.retained() + xi * (x + xi) * at.traces(jnp.ones(1)).mixed
+    assert solution["idg_error"] * (above - below) / (2e-4 * xi) == pytest.approx(float(mean), rel=1e-6)
+
+
 def test_error_is_affine_in_the_test_tasks():
     order = ll.solve(STRUCTURED).order_parameters
     cost, shares = STRUCTURED.alignment(), np.array([1 / 3, 2 / 3])
@@ -146,6 +226,31 @@ def test_error_is_affine_in_the_test_tasks():
         token = (shares @ tasks + 0.3) / 5.0
         expected = 0.3 + shares @ (cost * tasks) + token * order["norm"]
         assert solution["icl_error"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_alignment_is_infinite_where_the_error_is():
+    threshold = attention(1.0, 10.0, 1.0, 0.1, 0.0, task_spectrum=[0.4, 1.6])
+    np.testing.assert_array_equal(threshold.alignment(), np.inf)
+
+
+def test_penalties_keep_the_shape_of_effective_ones():
+    points = np.array([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]])
+    penalties = POINT.penalty_of(points)
+    assert penalties.shape == points.shape
+    for place in np.ndindex(points.shape):
+        again = ll.solve(dataclasses.replace(POINT, penalty=penalties[place]))
+        assert again.order_parameters["effective_penalty"] == pytest.approx(points[place], rel=1e-9)
+    with pytest.raises(ll.errors.InvalidInput, match="effective_penalty must be real numbers"):
+        POINT.penalty_of("large")
+
+
+def test_fresh_tasks_of_another_power_leave_pretraining_tasks_alone():
+    """What is asked of fresh tasks changes neither the known ones nor their contexts."""
+    for contexts in ({}, {"test_context_per_dim": 2.0, "test_noise_variance": 0.4}):
+        model = dataclasses.replace(POINT, task_spectrum=[0.4, 1.6], **contexts)
+        plain, strong = ll.solve(model), ll.solve(dataclasses.replace(model, test_task_spectrum=[6.0, 3.0]))
+        assert strong["idg_error"] == pytest.approx(plain["idg_error"], rel=1e-12)
+        assert strong["icl_error"] > plain["icl_error"]
 
 
 def test_best_penalties():
@@ -184,6 +289,9 @@ CASES = {
     "mismatched test": attention(1.5, 4.0, 1.0, 0.1, 0.1, test_context_per_dim=10.0, test_noise_variance=0.4),
     "aligned": attention(2.0, 5.0, 1.0, 0.1, 0.05, task_spectrum=[0.4, 1.6]),
     "misaligned": attention(2.0, 5.0, 1.0, 0.1, 0.05, task_spectrum=[0.4, 1.6], test_task_spectrum=[1.6, 0.4]),
+    "stronger tests": attention(
+        2.0, 5.0, 1.0, 0.1, 0.2, task_spectrum=[0.4, 1.6], test_task_spectrum=[3.0, 2.0], test_context_per_dim=10.0
+    ),
 }  # fmt: skip
 QUICK = {"overparametrised"}
 SIZES = ((20, 40), (30, 20), (40, 12))
@@ -215,7 +323,11 @@ def test_theory_is_the_experiment(name):
         ({"noise_variance": -0.1}, None, "noise_variance must be zero or more"),
         ({"penalty": -0.1}, None, "penalty must be zero or more"),
         ({"task_spectrum": [1.0, -0.5]}, None, "Spectrum.eigenvalues must be zero or more"),
-        ({"test_task_spectrum": [-1.0]}, None, "must be zero or more, finite, and not all zero"),
+        (
+            {"test_task_spectrum": [-1.0]},
+            None,
+            "LinearAttention.test_task_spectrum must be zero or more, finite",
+        ),
         ({"task_spectrum": [1.0, 2.0], "test_task_spectrum": [1.0]}, None, r"of shape \(2,\)"),
     ],
 )
@@ -235,6 +347,21 @@ def test_fixed_tasks_are_closer_than_the_limit():
     """At d = 40 the equivalent of the drawn tasks lies within 2 % of attention trained on them."""
     model = ll.models.FixedTasks.example()
     theory, measured = ll.solve(model), ll.simulate(model, replicas=6, seed=1)
+    for name, value in (theory.observables | theory.order_parameters).items():
+        assert abs(measured.mean(name) - value) < 3 * measured.standard_error(name) + 0.02 * abs(value), name
+    gaps = [abs(measured.mean("icl_error") - solution["icl_error"]) for solution in (theory, ll.solve(POINT))]
+    assert gaps[1] > 3 * gaps[0]
+
+
+def test_any_tasks_may_be_given():
+    """Uneven norms and a mean, in pretraining and in a test of its own contexts, at d = 20."""
+    draw = np.random.default_rng(5)
+    tasks = draw.standard_normal((15, 20)) * np.linspace(0.4, 1.6, 20) + 0.7
+    exam = {"test_context_per_dim": 10.0, "test_noise_variance": 0.3}
+    model = ll.models.FixedTasks(
+        tasks, 2.0, 5.0, 0.1, 0.3, test_tasks=draw.standard_normal((6, 20)) - 0.3, **exam
+    )
+    theory, measured = ll.solve(model), ll.simulate(model, replicas=30, seed=1)
     for name, value in (theory.observables | theory.order_parameters).items():
         assert abs(measured.mean(name) - value) < 3 * measured.standard_error(name) + 0.02 * abs(value), name
 

@@ -47,6 +47,16 @@ def test_moments_of_contexts_are_exact(length, sampler):
     )
 
 
+def test_a_task_of_norm_zero_has_contexts_of_noise():
+    """It has no direction; both samplers agree on h and g."""
+    tasks, length = jnp.zeros((100_000, 3)), 4
+    fast = draw_sequences(jax.random.key(1), tasks, jnp.asarray(length), NOISE)
+    literal = literal_sequences(jax.random.key(2), tasks, length, NOISE)
+    squares = [np.asarray(drawn.context) ** 2 for drawn in (fast, literal)]
+    error = np.hypot(*(one.std(0) for one in squares)) / np.sqrt(len(tasks))
+    assert np.all(np.abs(squares[0].mean(0) - squares[1].mean(0)) < 4.5 * error)
+
+
 def test_both_samplers_agree_beyond_second_moments():
     """Fourth moments and the correlation of squares, which second moments do not see."""
     dim, count, length = 4, 100_000, 5

@@ -146,6 +146,13 @@ def test_replicas_are_alone_what_they_are_together(tmp_path):
     assert not list((tmp_path / "run").glob("training-*"))
 
 
+def test_updates_may_be_varied():
+    study = ll.Study(SMALL, {"updates": [3, 40]}).simulate(dim=4, replicas=1, test_samples=50)
+    for updates in (3, 40):
+        alone = ll.simulate(dataclasses.replace(SMALL, updates=updates), dim=4, test_samples=50)
+        assert float(study["icl_error"].sel(updates=updates).item()) == alone["icl_error"][0]
+
+
 SCRIPT = """
     import sys, limitlaw as ll, numpy as np
     from limitlaw.studies import watch
@@ -218,6 +225,7 @@ def test_few_tasks_are_memorised():
         ({"network": "softmax"}, "network must be a network"),
         ({"batch_fraction": 1.5}, "batch_fraction must be at most 1"),
         ({"updates": 0}, "updates must be a positive integer"),
+        ({"updates": 1.5}, "updates must be a positive integer"),
         ({"tasks_per_dim": 0.0}, "tasks_per_dim must be positive, or inf"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
     ],

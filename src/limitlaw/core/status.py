@@ -14,6 +14,7 @@ class Status(IntEnum):
     SEPARABLE = 5
     OUT_OF_RANGE = 6
     FREE_MEAN = 7
+    TOO_SMALL = 8
 
     @property
     def sentence(self) -> str:
@@ -53,6 +54,10 @@ _SENTENCES = {
     Status.OUT_OF_RANGE: (
         "the trained bias lies at an end of the range that was searched, or the objective has no valley "
         "there; raise `largest` of the trained bias"
+    ),
+    Status.TOO_SMALL: (
+        "this size is too small for the finite-size term: it outgrows the limit that it corrects, or less "
+        "than one task is left; ask for a larger dim=, or for the limit"
     ),
     Status.DIVERGED: (
         "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"

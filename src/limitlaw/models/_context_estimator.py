@@ -37,10 +37,11 @@ class AbstractContextEstimator(AbstractSolvable, AbstractSimulable):
         return {f"{name} above noise": float(solution[name]) - noise for name in solution.observables
                 if name != "task_gap"}  # fmt: skip
 
-    def named(self, observables: dict[str, Array]) -> Solution:
-        """Closed forms, by name."""
+    def named(self, observables: dict[str, Array], large: Array | bool = True) -> Solution:
+        """Closed forms, by name; `large` is whether the size is, for its term."""
         finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in observables.values()]))
         status = jnp.where(finite, int(Status.CONVERGED), int(Status.NOT_FINITE))
+        status = jnp.where(large, status, int(Status.TOO_SMALL))
         convergence = Convergence(status, jnp.zeros(()), jnp.asarray(0))
         return Solution(observables, {}, convergence, self.instance_standing)
 

@@ -71,11 +71,14 @@ class DiscreteMMSE(AbstractContextEstimator):
         return cls(10.0, 1.0, 0.01)
 
     def answer(self, plan: Plan, dim: Any) -> Solution:
-        noise, scatter = jnp.asarray(self.noise_variance), jnp.zeros(())
+        noise, scatter, tasks = jnp.asarray(self.noise_variance), jnp.zeros(()), jnp.inf
         if dim is not None:
-            scatter = expected_maximum(jnp.asarray(self.tasks_per_dim) * dim) / jnp.sqrt(dim)
+            tasks = jnp.asarray(self.tasks_per_dim) * dim
+            scatter = expected_maximum(tasks) / jnp.sqrt(dim)
         fresh = discrete_prior_error(jnp.asarray(self.context_per_dim), noise, scatter)
-        return self.named({"icl_error": fresh, "idg_error": noise, "task_gap": fresh - noise})
+        observables = {"icl_error": fresh, "idg_error": noise, "task_gap": fresh - noise}
+        # One task may come out a rounding below one.
+        return self.named(observables, large=(tasks > 1 - 1e-9) & (fresh >= noise))
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> ContextSizes:
         return self.context_sizes(dim, test_samples)

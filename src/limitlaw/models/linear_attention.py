@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import double_precision, number
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
@@ -28,7 +29,7 @@ from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.numerics.scan import scan_then_refine
 from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw
 from limitlaw.spectra.sample_covariance import SampleCovariance
-from limitlaw.theory.linear_attention import Contexts, Pretraining
+from limitlaw.theory.linear_attention import Contexts, Exam, Pretraining
 from limitlaw.vocabulary.covariances import Spectrum, as_spectrum
 
 
@@ -101,7 +102,10 @@ class LinearAttention(AbstractLinearAttention):
 
     def _check_test_tasks(self, value: Any) -> None:
         owner, field = type(self).__name__, "test_task_spectrum"
-        Spectrum(value)
+        try:
+            Spectrum(value)
+        except InvalidInput as mistake:
+            raise InvalidInput(owner, field, mistake.allowed, mistake.got, self.meanings[field]) from None
         if self.task_spectrum is not None and value.shape != self.task_spectrum.eigenvalues.shape:
             allowed = (
                 f"of shape {self.task_spectrum.eigenvalues.shape}, as the eigenvalues of `task_spectrum`"
@@ -117,11 +121,11 @@ class LinearAttention(AbstractLinearAttention):
         if dim is not None:
             allowed = "None: no finite-size term is known (`fixed_tasks` keeps the dimension and its tasks)"
             raise InvalidInput("solve", "dim", allowed, "a dimension", "the token dimension d")
-        pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
+        pretraining, exam = self.pretraining(), self.exam()
         if plan.branch == "interior":
-            result = pretraining.limit(pretraining.effective(jnp.asarray(self.penalty)), *exam)
+            result = pretraining.limit(pretraining.effective(jnp.asarray(self.penalty)), exam)
         else:
-            result = pretraining.limit(pretraining.ridgeless(), *exam)
+            result = pretraining.limit(pretraining.ridgeless(), exam)
             result = at_zero_penalty(result, pretraining.samples, 1.0)
         return self.named(result, pretraining.penalty)
 
@@ -133,11 +137,13 @@ class LinearAttention(AbstractLinearAttention):
         contexts = Contexts(rho, (tasks.mean() + rho) / self.context_per_dim)
         return Pretraining(tasks, contexts, jnp.asarray(self.sequences_per_dim_squared))
 
-    def test_contexts(self) -> Contexts:
-        """Noise of the test's labels and of its contexts."""
+    def exam(self) -> Exam:
+        """The test: noise of its labels and of its contexts, and its fresh tasks."""
         length, rho = self.test_length(), jnp.asarray(self.test_noise())
-        power = self._atoms()[1] @ self._test_variances()
-        return Contexts(rho, (power + rho) / length)
+        (eigenvalues, shares), variances = self._atoms(), self._test_variances()
+        # Pretraining tasks keep their own power in the test's contexts.
+        fresh, known = (Contexts(rho, (shares @ tasks + rho) / length) for tasks in (variances, eigenvalues))
+        return Exam(fresh, known, variances)
 
     def _atoms(self) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
         """Eigenvalues of the tasks' covariance and their shares; an isotropic one takes those of the test."""
@@ -153,10 +159,12 @@ class LinearAttention(AbstractLinearAttention):
         """The penalty with a given effective one; one to one, and explicit.
 
         Args:
-            effective_penalty: xi, any shape.
+            effective_penalty: xi, any shape, which the result has too.
         """
+        points = real_points(type(self).__name__, "effective_penalty", effective_penalty)
         with double_precision():
-            return np.asarray(jax.vmap(self.pretraining().penalty)(jnp.atleast_1d(effective_penalty)))
+            penalties = jax.vmap(self.pretraining().penalty)(jnp.asarray(points.ravel()))
+        return np.asarray(penalties).reshape(points.shape)
 
     def alignment(self) -> np.ndarray:
         """What a unit of test-task variance along each eigenspace of the pretraining tasks costs.
@@ -166,11 +174,12 @@ class LinearAttention(AbstractLinearAttention):
 
             icl_error = rho_t + sum_i p_i t_i alignment_i + x_t norm
 
-        (the alignment matrix of arXiv 2509.26551, in its eigenbasis).
+        (the alignment matrix of arXiv 2509.26551, in its eigenbasis). Infinite where the errors are.
         """
         with double_precision():
-            effective = self.answer(self.plan(), None).order_parameters["effective_penalty"]
-            return np.asarray(self.pretraining().alignment(effective))
+            solution = self.answer(self.plan(), None)
+            cost = self.pretraining().alignment(solution.order_parameters["effective_penalty"])
+            return np.where(np.isinf(solution["icl_error"]), np.inf, cost)
 
     def at_best_penalty(self, minimise: str = "icl_error") -> Self:
         """This model at the penalty that minimises an observable; 0 where none helps.
@@ -185,11 +194,11 @@ class LinearAttention(AbstractLinearAttention):
             raise InvalidInput("at_best_penalty", "minimise", '"icl_error" or "idg_error"', repr(minimise))
         part = {"icl_error": "fresh", "idg_error": "known"}[minimise]
         with double_precision():
-            pretraining, exam = self.pretraining(), (self.test_contexts(), self._test_variances())
+            pretraining, exam = self.pretraining(), self.exam()
             least = pretraining.ridgeless()
 
             def error(logarithm):
-                return getattr(pretraining.limit(least + jnp.exp(logarithm), *exam), part)
+                return getattr(pretraining.limit(least + jnp.exp(logarithm), exam), part)
 
             penalty = pretraining.penalty(least + np.exp(_minimised(error)))
         best = dataclasses.replace(self, penalty=float(penalty))

@@ -47,7 +47,8 @@ def discrete_mean(
 ) -> Float[Array, " dim"]:
     """Mean of the posterior over a list of tasks, each as likely before."""
     misfits = jnp.sum((context.labels[:, None] - context.tokens @ tasks.T) ** 2, axis=0)
-    return jax.nn.softmax(-misfits / (2 * noise_variance)) @ tasks
+    # Differences before the division, which overflows at tiny noise.
+    return jax.nn.softmax((jnp.min(misfits) - misfits) / (2 * noise_variance)) @ tasks
 
 
 def context_error(

@@ -72,7 +72,9 @@ def draw_sequences(
     """One sequence for each task, exact for every length l >= 1."""
     count, dim = tasks.shape
     norm = jnp.linalg.norm(tasks, axis=1)
-    unit, size, noise = tasks / norm[:, None], norm / jnp.sqrt(dim), jnp.sqrt(noise_variance)
+    # A task of norm zero has no direction; nothing is lost by it, all labels are noise.
+    unit = tasks / jnp.where(norm > 0, norm, 1.0)[:, None]
+    size, noise = norm / jnp.sqrt(dim), jnp.sqrt(noise_variance)
     # Bartlett: the Gram matrix of l projections on the task and l noises.
     square = jax.random.chisquare(named(key, "projections"), length, (count,))
     along = jax.random.normal(named(key, "along"), (count,))

@@ -30,6 +30,19 @@ class Contexts(NamedTuple):
     token: Float[Array, ""]
 
 
+class Exam(NamedTuple):
+    """A test on fresh tasks and on those of pretraining.
+
+    Attributes:
+        fresh, known: contexts of either; the power of the tasks is in their noise.
+        variances: diagonal of the fresh tasks' covariance in the eigenbasis of the pretraining tasks'.
+    """
+
+    fresh: Contexts
+    known: Contexts
+    variances: Float[Array, " atoms"]
+
+
 class AttentionLimit(NamedTuple):
     """Errors E (y - f)^2 with label noise, and order parameters.
 
@@ -99,22 +112,23 @@ class Pretraining(eqx.Module):
         """Slope of the missed part of the fresh error in the test tasks' variance along each eigenspace."""
         plain = Contexts(jnp.asarray(0.0), jnp.asarray(0.0))
         units = jnp.diag(1 / self.tasks.shares)
-        return jax.vmap(lambda unit: self.limit(effective, plain, unit).fresh)(units)
+        return jax.vmap(lambda unit: self.limit(effective, Exam(plain, plain, unit)).fresh)(units)
 
-    def limit(
-        self, effective: Float[Array, ""], test: Contexts, test_tasks: Float[Array, " atoms"]
-    ) -> AttentionLimit:
+    def limit(self, effective: Float[Array, ""], exam: Exam) -> AttentionLimit:
         """All quantities at a given effective penalty (arXiv 2405.11751; structured tasks as in 2509.26551).
 
         Args:
             effective: xi.
-            test: contexts of the test.
-            test_tasks: diagonal of the test tasks' covariance in the eigenbasis of the pretraining tasks'.
+            exam: the test.
         """
         x, rho, nu = self.contexts.token, self.contexts.label, self.contexts.token + effective
         resolvent = self.tasks.at(nu)
         plain = resolvent.traces(jnp.ones_like(self.tasks.eigenvalues))
-        tested, once, twice = resolvent.traces(test_tasks), resolvent.retained(), resolvent.retained_twice()
+        tested, once, twice = (
+            resolvent.traces(exam.variances),
+            resolvent.retained(),
+            resolvent.retained_twice(),
+        )
         left = 1 - (x + effective * once) / nu / self.samples
         double = (twice + 2 * x * plain.mixed + x**2 * plain.double) / self.samples
         known = (rho + x * once + effective * nu * plain.mixed) / (1 - double)
@@ -122,8 +136,8 @@ class Pretraining(eqx.Module):
         norm = twice + noise * (plain.mixed + x * plain.double)
         missed = nu**2 * tested.double + noise * (tested.mixed + x * tested.double)
         return AttentionLimit(
-            fresh=test.label + missed + test.token * norm,
-            known=known + (test.label - rho) + (test.token - x) * norm,
+            fresh=exam.fresh.label + missed + exam.fresh.token * norm,
+            known=known + (exam.known.label - rho) + (exam.known.token - x) * norm,
             train=known * left**2,
             overlap=once,
             norm=norm,
