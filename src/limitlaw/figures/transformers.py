@@ -1,7 +1,7 @@
 """Attention trained by gradients: double descent, and memorised tasks (arXiv 2405.11751, figures 5 and 6).
 
 At quick scale sizes, learning rate and number of updates are ours; at paper scale they are those of the
-released code, with d up to 40 and a fifth of its updates. A GPU is worth its `--device gpu` there.
+released code with a fifth of its updates, and want `--device gpu`.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ class Training(NamedTuple):
 
 QUICK = Training((8,), 3, 10_000, 1e-3, (0.2, 0.5, 1.0, 1.5, 2.5, 5.0), (0.25, 0.5, 1.0, 2.0, 4.0))
 PAPER = Training(
-    (20, 40),
+    (20, 40, 80),
     5,
     220_000,
     1e-4,

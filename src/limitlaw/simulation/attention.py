@@ -62,9 +62,15 @@ def _by_parameters(sequences: Sequences, penalty: Float[Array, ""]) -> Attention
 def _solved(gram: Float[Array, "size size"], strength: Float[Array, ""], right: Float[Array, " size"]):
     """(gram + strength)^-1 right, and the trace of the inverse."""
     unit = jnp.eye(gram.shape[0])
+    # Without a penalty a design that lacks a direction has a solution of least norm, and no inverse.
+    strength = jnp.where(strength > 0, strength, _LEAST * jnp.trace(gram) / gram.shape[0])
     factor = jnp.linalg.cholesky(gram + strength * unit)
     inverse = jax.scipy.linalg.solve_triangular(factor, unit, lower=True)
     return jax.scipy.linalg.cho_solve((factor, True), right), jnp.sum(inverse**2)
+
+
+_LEAST = 1e-12
+"""A penalty that is none, over the mean eigenvalue."""
 
 
 def _normal_equations(sequences: Sequences):
