@@ -69,7 +69,7 @@ def _solved(gram: Float[Array, "size size"], strength: Float[Array, ""], right: 
     return jax.scipy.linalg.cho_solve((factor, True), right), jnp.sum(inverse**2)
 
 
-_LEAST = 1e-12
+_LEAST = 1e-10
 """A penalty that is none, over the mean eigenvalue."""
 
 
