@@ -15,6 +15,7 @@ MODELS = {
     "trained-attention": "limitlaw.models:TrainedAttention",
     "polynomial-features": "limitlaw.models:PolynomialFeatures",
     "kernel-ridge": "limitlaw.models:KernelRidge",
+    "inner-product-kernel": "limitlaw.models:InnerProductKernel",
     "context-ridge": "limitlaw.models:ContextRidge",
     "discrete-mmse": "limitlaw.models:DiscreteMMSE",
 }

@@ -5,6 +5,7 @@ from limitlaw.models.discrete_mmse import DiscreteMMSE
 from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.models.frozen_features import FrozenFeatures
 from limitlaw.models.giant_step import GiantStep
+from limitlaw.models.inner_product_kernel import InnerProductKernel
 from limitlaw.models.kernel_ridge import KernelRidge
 from limitlaw.models.linear_attention import LinearAttention
 from limitlaw.models.polynomial_features import PolynomialFeatures
@@ -18,6 +19,7 @@ __all__ = [
     "FixedTasks",
     "FrozenFeatures",
     "GiantStep",
+    "InnerProductKernel",
     "KernelRidge",
     "LinearAttention",
     "PolynomialFeatures",

@@ -194,7 +194,7 @@ class AbstractReadoutFeatures(AbstractSolvable, AbstractSimulable, AbstractSpect
             observables["certificate"] = estimate.certificate
         return observables, overlaps(instance, estimate, named(key, "probes"))
 
-    def law(self, dim: Any) -> FeatureResolvent:
+    def resolvent(self, dim: Any) -> FeatureResolvent:
         given, (samples, width, _, _, bias) = self._given_rows(), self.controls()
         if bias is not None:
             allowed = "given for a spectrum (solve the model, and put the solution's `shift` in its place)"

@@ -14,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 from limitlaw.core.keys import named
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
+from limitlaw.spectra.free_sum import FreeSum
 from limitlaw.spectra.resolvent import AbstractResolvent
 
 
@@ -98,7 +99,7 @@ class AbstractSpectral(AbstractModel):
     """A model whose features have a limiting spectrum, and a matrix to hold against it."""
 
     @abc.abstractmethod
-    def law(self, dim: Any) -> AbstractResolvent:
+    def resolvent(self, dim: Any) -> AbstractResolvent | FreeSum:
         """The resolvent of the features' Gram matrix over the training samples; `dim` (or None) asks for
         the terms that grow with it."""
 

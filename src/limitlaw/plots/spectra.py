@@ -8,6 +8,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.records import Measurements
 from limitlaw.plots.style import COLOURS, look
 from limitlaw.spectra.empirical import detached, histogram
+from limitlaw.spectra.free_spectrum import FreeSpectrum
 from limitlaw.spectra.spectrum import Spectrum
 
 _THEORY, _DRAWN = COLOURS[0], COLOURS[1]
@@ -16,7 +17,7 @@ _DECADES = 1e-5
 
 
 def spectrum(
-    law: Spectrum | None = None,
+    law: Spectrum | FreeSpectrum | None = None,
     drawn: Measurements | None = None,
     axes: Axes | None = None,
     bins: int = 60,
@@ -39,7 +40,7 @@ def spectrum(
     Raises:
         InvalidInput: nothing to draw, or measurements without eigenvalues.
     """
-    if not isinstance(law, Spectrum | None):
+    if not isinstance(law, Spectrum | FreeSpectrum | None):
         raise InvalidInput("plots.spectrum", "law", "from `spectrum`, or None", repr(law))
     if not isinstance(drawn, Measurements | None):
         raise InvalidInput(
@@ -62,7 +63,7 @@ def spectrum(
     return axes
 
 
-def _eigenvalues(law: Spectrum | None, drawn: Measurements | None) -> np.ndarray | None:
+def _eigenvalues(law: Spectrum | FreeSpectrum | None, drawn: Measurements | None) -> np.ndarray | None:
     if drawn is None:
         if law is None:
             raise InvalidInput("plots.spectrum", "law", "given, or `drawn`", "neither")
@@ -72,7 +73,7 @@ def _eigenvalues(law: Spectrum | None, drawn: Measurements | None) -> np.ndarray
     return drawn["eigenvalues"] * (1.0 if law is None else float(law.unit))
 
 
-def _span(law: Spectrum | None, values: np.ndarray | None) -> tuple[float, float]:
+def _span(law: Spectrum | FreeSpectrum | None, values: np.ndarray | None) -> tuple[float, float]:
     if law is not None:
         return float(law.visible_edges[0, 0]), float(law.visible_edges[-1, 1])
     assert values is not None
@@ -85,7 +86,8 @@ def _bins(span: tuple[float, float], bins: int, logx: bool) -> np.ndarray:
     if logx:
         return np.geomspace(0.8 * max(low, _DECADES * high), 1.2 * high, bins + 1)
     pad = 0.04 * (high - low)
-    return np.linspace(max(low - pad, 0.0), high + pad, bins + 1)
+    # Gram matrices have no negative eigenvalues.
+    return np.linspace(max(low - pad, 0.0) if low >= 0 else low - pad, high + pad, bins + 1)
 
 
 def _draw_histogram(axes: Axes, law, values: np.ndarray, ends: np.ndarray, prefix: str) -> None:
@@ -94,11 +96,11 @@ def _draw_histogram(axes: Axes, law, values: np.ndarray, ends: np.ndarray, prefi
     axes.stairs(heights, ends, fill=True, alpha=0.35, color=_DRAWN, label=name)
 
 
-def _drawn_outliers(law: Spectrum, values: np.ndarray) -> np.ndarray:
+def _drawn_outliers(law: Spectrum | FreeSpectrum, values: np.ndarray) -> np.ndarray:
     return np.concatenate([matrix[detached(matrix, law.edges)] for matrix in values])
 
 
-def _draw_law(axes: Axes, law: Spectrum, span, prefix: str, notes: list, logx: bool) -> None:
+def _draw_law(axes: Axes, law: Spectrum | FreeSpectrum, span, prefix: str, notes: list, logx: bool) -> None:
     for low, high in law.visible_edges:
         x = low + (high - low) * np.sin(np.linspace(0, np.pi / 2, _POINTS)) ** 2
         if logx:
@@ -124,8 +126,8 @@ def _mark(axes: Axes, places, span, marker: str, colour: str, fill: str, name: s
         notes.append(f"{name}: {shown}")
 
 
-def _decorate(axes: Axes, law: Spectrum | None, notes: list[str], logx: bool) -> None:
-    matrices = {"features": "Phi' Phi / p", "samples": "Phi' Phi / n", "kernel": "Phi Phi' / p"}
+def _decorate(axes: Axes, law: Spectrum | FreeSpectrum | None, notes: list[str], logx: bool) -> None:
+    matrices = {"features": "Phi' Phi / p", "samples": "Phi' Phi / n", "kernel": "Phi Phi' / p", "own": "A"}
     axes.set_xlabel(f"eigenvalue of {matrices[law.normalisation if law else 'features']}")
     axes.set_ylabel("density")
     if logx:

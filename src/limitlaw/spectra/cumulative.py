@@ -32,10 +32,11 @@ class _Band(NamedTuple):
 
 
 class Cumulative(NamedTuple):
-    """Masses of the bands and of the atom at zero, tabulated."""
+    """Masses of the bands and of the atom at a place, tabulated."""
 
     bands: tuple[_Band, ...]
     atom: float
+    place: float = 0.0
 
     @property
     def mass(self) -> float:
@@ -45,7 +46,7 @@ class Cumulative(NamedTuple):
     def cdf(self, x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Mass at or below x."""
         below = sum((band.mass(band.variable(x)) for band in self.bands), np.zeros(x.shape))
-        return below + self.atom * (x >= 0)
+        return below + self.atom * (x >= self.place)
 
     def quantile(self, q: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Smallest x with cdf(x) >= q; NaN outside [0, 1]."""
@@ -69,7 +70,7 @@ def accumulate(density: Callable[[Any], Any], edges: Float[np.ndarray, "bands 2"
 
 def _tabulate(density: Callable[[Any], Any], low: float, high: float) -> _Band:
     # Near zero eigenvalues crowd over many decades.
-    band = _Band(low, high, 3.0 if low < _NEAR_ZERO * high else 1.0, None)
+    band = _Band(low, high, 3.0 if 0 <= low < _NEAR_ZERO * high else 1.0, None)
     s = np.linspace(0, 1, _NODES)
     values = np.zeros(_NODES)
     values[1:-1] = density(band.place(s[1:-1])) * band.slope(s[1:-1])

@@ -16,7 +16,7 @@ def histogram(
     values = np.ravel(eigenvalues)
     if values.size == 0 or len(ends) < 2 or not np.all(np.diff(ends) > 0):
         raise InvalidInput("histogram", "ends", "two or more increasing numbers, for some eigenvalues", ends)
-    counts, _ = np.histogram(values[values > _ZERO * np.max(np.abs(values))], bins=ends)
+    counts, _ = np.histogram(values[np.abs(values) > _ZERO * np.max(np.abs(values))], bins=ends)
     return counts / (values.size * np.diff(ends))
 
 
@@ -28,8 +28,9 @@ def detached(
     An edge of the support moves by about p^(-2/3) of the whole support's size; twice that is the
     margin at every end. Zeros belong to an atom.
     """
-    support = edges[-1, 1] if np.isfinite(edges[-1, 1]) else edges[-1, 0]
+    ends = np.abs(edges[np.isfinite(edges)])
+    support = ends.max()
     margin = _FLUCTUATION * support * len(eigenvalues) ** (-2 / 3)
     inside = (eigenvalues[:, None] > edges[:, 0] - margin) & (eigenvalues[:, None] < edges[:, 1] + margin)
-    zero = eigenvalues < _ZERO * np.max(np.abs(eigenvalues))
+    zero = np.abs(eigenvalues) < _ZERO * np.max(np.abs(eigenvalues))
     return np.flatnonzero(~np.any(inside, axis=1) & ~zero)

@@ -1,0 +1,224 @@
+"""Random kernel matrices of inner products when the sample size is a power of the dimension."""
+
+from typing import Any, ClassVar, Literal, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from limitlaw.core.counts import is_count
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.keys import named
+from limitlaw.core.precision import number
+from limitlaw.core.records import Convergence, Solution
+from limitlaw.core.reference import Reference, Standing
+from limitlaw.core.status import Status
+from limitlaw.models._context_estimator import NothingToTrain
+from limitlaw.models._fields import require_positive
+from limitlaw.models._polynomial_regime import find_regime
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, Plan
+from limitlaw.models.polynomial_features import require_finite_power
+from limitlaw.numerics.harmonics import Geometry, expansion, last_degree, multiplicities, projection_rule
+from limitlaw.simulation.kernel_matrix import DATA, Data, KernelSizes, drawn_points, kernel_matrix
+from limitlaw.simulation.spectrum import DrawnGram
+from limitlaw.spectra.clusters import Clusters, gathered, norm_clusters, rank_clusters
+from limitlaw.spectra.free_sum import FreeSum
+from limitlaw.vocabulary.activation import AbstractActivation, as_activation
+from limitlaw.vocabulary.activations import Hermite
+
+UNIVERSALITY = Reference(
+    authors=("Lu", "Yau"),
+    title="An equivalence principle for the spectrum of random inner-product kernel matrices "
+    "with polynomial scalings",
+    year=2022,
+    arxiv="2205.06308",
+)
+
+_MOST, _LARGEST = 48, 8
+"""Degrees that are kept at most; degrees among which the limit's is looked for."""
+
+
+class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
+    r"""The matrix A_ij = n^(-1/2) f(<x_i, x_j>/sqrt(d)) off its diagonal, and zero on it.
+
+    Samples have entries of mean zero and variance one: uniform on the sphere |x|^2 = d, Gaussian, signs, or
+    uniform ones. `ll.spectrum(model)` is the law of its eigenvalues (arXiv 2205.06308; other entries than the
+    sphere's: 2310.18280). law="finite", the default and ours, adds all degrees with their exact
+    multiplicities and coefficients as free parts, and needs no regime; law="limit" is the papers': where n is
+    of the order of the dimensions of a degree, that degree's Marchenko-Pastur law and a semicircle of all
+    higher ones; a semicircle alone otherwise.
+
+    Observables, exact means at any n and d on the sphere and for signs: `second_moment`, `third_moment`,
+    `fourth_moment`, of (1/n) tr A^j.
+
+    Map to arXiv 2205.06308: mu_k the coefficients of f in orthonormal Hermite polynomials, n = kappa d^l.
+
+    Attributes:
+        function: f, of an inner product over sqrt(d), a variable of variance one.
+        dim: d.
+        samples: n, at least 2; rounded in experiments only.
+        data: "sphere", "gaussian", "rademacher" or "uniform".
+        law: "finite" or "limit".
+
+    Raises:
+        InvalidInput: a size is out of range, or there are no such data or law.
+    """
+
+    function: AbstractActivation = eqx.field(converter=as_activation)
+    dim: int = eqx.field(static=True)
+    samples: Float[Array, ""] = eqx.field(converter=number)
+    data: Data = eqx.field(static=True, default="sphere")
+    law: Literal["finite", "limit"] = eqx.field(static=True, default="finite")
+
+    reference: ClassVar[Reference] = UNIVERSALITY
+    standing: ClassVar[Standing] = Standing.HEURISTIC
+    headline: ClassVar[str] = "second_moment"
+    results: ClassVar[dict[str, str]] = {
+        "second_moment": "(1/n) tr A^2",
+        "third_moment": "(1/n) tr A^3",
+        "fourth_moment": "(1/n) tr A^4",
+    }
+    meanings: ClassVar[dict[str, str]] = {"samples": "n, samples, rows of the matrix"}
+    check_axis: ClassVar[str] = "samples"
+
+    def __check_init__(self) -> None:
+        owner = type(self).__name__
+        if not is_count(self.dim, 3):
+            meaning = "the input dimension d"
+            raise InvalidInput(owner, "dim", "an integer of 3 or more", repr(self.dim), meaning)
+        require_positive(owner, "samples", self.samples, self.meanings["samples"])
+        if isinstance(self.samples, np.ndarray) and self.samples < 2:
+            raise InvalidInput(owner, "samples", "2 or more", float(self.samples), self.meanings["samples"])
+        for field, known in (("data", DATA), ("law", ("finite", "limit"))):
+            if getattr(self, field) not in known:
+                allowed = "one of " + ", ".join(f'"{name}"' for name in known)
+                raise InvalidInput(owner, field, allowed, repr(getattr(self, field)))
+        require_finite_power(owner, self.function)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Twice as many samples as dimensions, and a cubic."""
+        return cls(Hermite(3), 100, 200)
+
+    @property
+    def own_dim(self) -> int:
+        return self.dim
+
+    @property
+    def _geometry(self) -> Geometry:
+        """Samples of other laws are nearest to the sphere's."""
+        return "hypercube" if self.data == "rademacher" else "sphere"
+
+    def plan(self, refinement: int = 0) -> Plan:
+        size = float(self.samples) if isinstance(self.samples, np.ndarray) else 1e18
+        return Plan("interior", last_degree(self._geometry, self.dim, size, _LARGEST, _MOST))
+
+    def answer(self, plan: Plan, dim: Any) -> Solution:
+        """Exact means over samples: sums over paths of up to four points, degree by degree."""
+        if dim is not None:
+            allowed = f"None: the statement has its own dimension, {self.dim}"
+            raise InvalidInput("solve", "dim", allowed, "a dimension")
+        if self.data not in ("sphere", "rademacher"):
+            allowed = '"sphere" or "rademacher": means of the moments are not known otherwise'
+            raise InvalidInput(type(self).__name__, "data", allowed, self.data)
+        n, (second, fourth) = jnp.asarray(self.samples), self._means()
+        coefficients, power, counts = self._degrees(plan.nodes)
+        known = counts > 0
+        sizes = jnp.where(known, counts, 1.0)
+        third = jnp.sum(jnp.where(known, coefficients**3 / jnp.sqrt(sizes), 0.0))
+        square = jnp.sum(jnp.where(known, coefficients**4 / sizes, 0.0))
+        observables = {
+            "second_moment": (n - 1) / n * second,
+            "third_moment": (n - 1) * (n - 2) / n**1.5 * third,
+            "fourth_moment": (n - 1) / n**2 * fourth
+            + 2 * (n - 1) * (n - 2) / n**2 * power**2
+            + (n - 1) * (n - 2) * (n - 3) / n**2 * square,
+        }
+        convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
+        return Solution(observables, {}, convergence, self.instance_standing)
+
+    def _means(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """E f^2 and E f^4."""
+        t, weights = projection_rule(self._geometry, self.dim, self.function.kinks, _PANELS)
+        values = self.function(jnp.asarray(t))
+        return weights @ values**2, weights @ values**4
+
+    def _degrees(self, degree: int) -> tuple[Any, Float[Array, ""], Any]:
+        """Coefficients, E f^2, and multiplicities."""
+        found, power = expansion(self.function, self._geometry, self.dim, degree, self.function.kinks)
+        found = jnp.where(found**2 > _ROUNDOFF * power, found, 0.0)
+        return found, power, jnp.asarray(multiplicities(self._geometry, self.dim, degree))
+
+    def resolvent(self, dim: Any) -> FreeSum:
+        """The law of the eigenvalues."""
+        if dim is not None and dim != self.dim:
+            raise InvalidInput("spectrum", "dim", f"None or {self.dim}, the statement's own", dim)
+        return self._limit_law() if self.law == "limit" else self._finite_law()
+
+    def _finite_law(self) -> FreeSum:
+        coefficients, power, counts = self._degrees(self.plan().nodes)
+        kept = np.asarray(counts) > 0
+        rest = jnp.maximum(power - jnp.sum(coefficients**2), 0.0)
+        return FreeSum(
+            coefficients[kept], counts[kept] / self.samples, jnp.where(rest > _TAIL * power, rest, 0.0)
+        )
+
+    def _limit_law(self) -> FreeSum:
+        """One degree and the semicircle of all higher ones; the semicircle alone where no degree is near."""
+        found, power = expansion(self.function, "sphere", np.inf, _LARGEST, self.function.kinks)
+        kind, degree = find_regime(self._geometry, self.dim, float(self.samples), np.inf, _LARGEST)
+        if kind == "plateau":
+            none = jnp.zeros(0)
+            return FreeSum(none, none, _rest(power, jnp.sum(found[:degree] ** 2)))
+        ratio = jnp.asarray(self._limit_dimensions(degree) / self.samples)
+        return FreeSum(found[degree][None], ratio[None], _rest(power, jnp.sum(found[: degree + 1] ** 2)))
+
+    def _limit_dimensions(self, degree: int) -> float:
+        # The squared norm of a sample with independent entries is one more direction of degree two.
+        more = float(degree == 2 and self.data in ("gaussian", "uniform"))
+        return float(multiplicities(self._geometry, self.dim, degree)[-1]) + more
+
+    def clusters(self) -> Clusters:
+        """Eigenvalues beside the bulk: of degrees of few dimensions, and of fluctuating norms."""
+        law, n = self._finite_law(), float(self.samples)
+        kurtosis = {"gaussian": 3.0, "uniform": 1.8}.get(self.data, 1.0)
+        outer = np.sqrt(n * (kurtosis - 1) / (2 * self.dim))
+        scale = float(law.scales[2]) if len(law.scales) > 2 else 0.0
+        return gathered(rank_clusters(law, n) + norm_clusters(law, scale, outer))
+
+    def sizes(self, dim: int | None, test_samples: int | None = None) -> KernelSizes:
+        if dim is not None and dim != self.dim:
+            raise InvalidInput("simulate", "dim", f"None or {self.dim}, the statement's own", dim)
+        if test_samples is not None:
+            raise InvalidInput("simulate", "test_samples", "None: nothing is tested", test_samples)
+        return KernelSizes(self.dim, round(float(self.samples)))
+
+    def draw(self, sizes: KernelSizes, key: PRNGKeyArray) -> Float[Array, "samples dim"]:
+        """The samples."""
+        return drawn_points(key, self.data, sizes)
+
+    def learner(self) -> NothingToTrain:
+        return NothingToTrain()
+
+    def measure(
+        self, instance: Float[Array, "samples dim"], estimate: None, sizes: KernelSizes, key: PRNGKeyArray
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        matrix = kernel_matrix(instance, self.function)
+        square = matrix @ matrix
+        moments = (jnp.trace(square), jnp.sum(square * matrix), jnp.sum(square**2))
+        return dict(zip(self.results, (moment / sizes.samples for moment in moments), strict=True)), {}
+
+    def matrix(self, sizes: KernelSizes, key: PRNGKeyArray) -> DrawnGram:
+        matrix = kernel_matrix(self.draw(sizes, named(key, "instance")), self.function)
+        none = jnp.zeros((sizes.samples, 0))
+        return DrawnGram(matrix, none, jnp.asarray(sizes.samples), sizes.samples)
+
+
+_PANELS = 96
+_ROUNDOFF, _TAIL = 1e-24, 1e-12
+
+
+def _rest(power: Float[Array, ""], listed: Float[Array, ""]) -> Float[Array, ""]:
+    """What listed degrees leave of E f^2, without its roundoff."""
+    return jnp.where(power - listed > _TAIL * power, power - listed, 0.0)

@@ -1,0 +1,167 @@
+"""Kernel matrices: free sums against closed forms, drawn matrices on four laws of entries, clusters, refusals."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import limitlaw as ll
+from limitlaw.core.precision import double_precision
+from limitlaw.core.reference import Standing
+from limitlaw.spectra.clusters import gathered
+from limitlaw.spectra.free_spectrum import FreeSpectrum
+from limitlaw.spectra.free_sum import FreeSum
+
+A, Kernel = ll.activations, ll.models.InnerProductKernel
+
+
+def free(scales, ratios, semicircle=0.0):
+    law = FreeSum(np.array(scales, float), np.array(ratios, float), np.array(float(semicircle)))
+    return FreeSpectrum(law, lambda: gathered([]), Standing.HEURISTIC)
+
+
+def hermite(**parts):
+    """Coefficients by degree: hermite(h2=0.8)."""
+    pairs = [(int(name[1:]), scale) for name, scale in parts.items()]
+    return A.Activation(lambda t: sum(scale * A.Hermite(degree)(t) for degree, scale in pairs))
+
+
+@pytest.mark.parametrize(("mu", "phi"), [(0.8, 0.5), (0.8, 4.0), (-0.5, 2.5)])
+def test_one_part_is_marchenko_pastur(mu, phi):
+    """Edges mu (sqrt(phi) -+ 2), and an atom of 1 - 1/phi at -mu/sqrt(phi) beyond phi = 1."""
+    law = free([mu], [1 / phi])
+    np.testing.assert_allclose(law.edges[0], np.sort([mu * (phi**0.5 - 2), mu * (phi**0.5 + 2)]), atol=1e-12)
+    assert law.mass == pytest.approx(1, abs=1e-8)
+    if phi > 1:
+        assert (law.atoms.location[0], law.atoms.mass[0]) == pytest.approx((-mu / phi**0.5, 1 - 1 / phi))
+
+
+@given(mu=st.floats(0.1, 1.5), phi=st.floats(0.05, 20), semicircle=st.floats(1e-3, 2), place=st.floats(-3, 3))
+def test_cubic_mirror_and_moments(mu, phi, semicircle, place):
+    """m solves its cubic in the upper half plane; mu to -mu is a mirror; moments are those of the density."""
+    law, mirror = free([mu], [1 / phi], semicircle), free([-mu], [1 / phi], semicircle)
+    z, b = complex(place, 0.3), mu * phi**0.5
+    m = complex(law.stieltjes(z))
+    cubic = b * semicircle * m**3 + (semicircle + mu**2 + b * z) * m**2 + (z + b) * m + 1
+    assert abs(cubic) < 1e-9 * (1 + abs(b)) * (1 + abs(m)) ** 3
+    assert m.imag > 0
+    np.testing.assert_allclose(mirror.edges, -law.edges[::-1, ::-1], atol=1e-9)
+    np.testing.assert_allclose(law.density(np.add(law.edges, [-1e-3, 1e-3])), 0.0, atol=1e-6)
+    variance = mu**2 + semicircle
+    expected = [1, 0, variance, mu**3 * phi**0.5, 2 * variance**2 + mu**4 * phi]
+    np.testing.assert_allclose(law.moments(4), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_two_bands():
+    """phi > 1 and a small semicircle: the lower band carries 1 - 1/phi."""
+    law = free([0.8], [0.25], 0.01)
+    assert law.edges.shape == (2, 2)
+    assert law.cdf(law.edges[0, 1]) == pytest.approx(0.75, abs=1e-6)
+    assert law.mass == pytest.approx(1, abs=1e-6)
+
+
+def test_semicircle():
+    law = free([], [], 0.49)
+    np.testing.assert_allclose(law.edges, [[-1.4, 1.4]], rtol=1e-12)
+    x = np.linspace(-1.3, 1.3, 7)
+    np.testing.assert_allclose(law.density(x), np.sqrt(1.96 - x**2) / (2 * np.pi * 0.49), rtol=1e-10)
+    with pytest.raises(ll.errors.InvalidInput, match="off the support"):
+        law.stieltjes(0.5)
+
+
+CASES = {
+    "linear": (hermite(h1=0.8, h2=0.5, h3=0.33), 300, 600, "sphere", 0.012, 0.012),
+    "quadratic": (hermite(h2=0.8, h3=0.6), 50, 1000, "sphere", 0.01, 0.05),
+    "cubic": (hermite(h3=0.8, h4=0.6), 20, 1500, "sphere", 0.01, 0.2),
+    "between degrees": (hermite(h1=0.5, h2=0.7, h3=0.5), 100, 1000, "sphere", 0.01, None),
+    "signs": (hermite(h2=0.8, h3=0.6), 50, 1000, "rademacher", 0.012, 0.03),
+    "bounded, uniform entries": (A.Activation(lambda t: jnp.sqrt(2.0) * jnp.cos(3 * t)), 60, 1000, "uniform", 0.01, 0.01),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_law_is_the_drawn_spectrum(name):
+    """Largest distance of distribution functions: the finite law within 0.01, the limit far at small d."""
+    function, dim, samples, data, near, far = CASES[name]
+    model = Kernel(function, dim, samples, data)
+    values = np.sort(ll.simulate(model, spectrum=True, seed=1)["eigenvalues"][0])
+    grid = np.linspace(values[0] - 0.1, values[-1] + 0.1, 300)
+    drawn = np.searchsorted(values, grid, side="right") / samples
+    assert np.max(np.abs(ll.spectrum(model).cdf(grid) - drawn)) < near
+    limit = np.max(np.abs(ll.spectrum(dataclasses.replace(model, law="limit")).cdf(grid) - drawn))
+    assert far is None or limit < far
+    if name in ("cubic", "between degrees"):
+        assert limit > 2 * near
+
+
+def test_moments_are_exact():
+    for data in ("sphere", "rademacher"):
+        model = Kernel(hermite(h0=0.1, h1=0.3, h2=0.8, h3=0.4), 12, 40, data)
+        theory, measured = ll.solve(model), ll.simulate(model, replicas=400, seed=2)
+        for name, value in theory.observables.items():
+            assert abs(measured.mean(name) - value) < 4 * measured.standard_error(name), (data, name)
+
+
+def test_clusters_of_low_degrees():
+    """Mean and deviation of d eigenvalues of degree one, and the single one of the mean."""
+    model = Kernel(hermite(h0=0.5, h1=-1.0, h2=0.4), 100, 1500)
+    found = ll.spectrum(model).outliers
+    assert found.degree.tolist() == [0, 1]
+    values = np.sort(ll.simulate(model, spectrum=True, seed=3)["eigenvalues"][0])
+    assert values[-1] == pytest.approx(found.location[0], abs=0.15)
+    assert found.size.tolist() == pytest.approx([1, 100])
+    assert values[:100].mean() == pytest.approx(found.location[1], abs=0.05)
+    assert values[:100].std() == pytest.approx(found.deviation[1], rel=0.08)
+
+
+def test_fluctuating_norms_have_two_eigenvalues():
+    """Gaussian entries: one of each sign at mu_2 sqrt(n/d) up to order one; none on the sphere."""
+    function = hermite(h2=0.8, h3=0.6)
+    found = ll.spectrum(Kernel(function, 50, 1000, "gaussian")).outliers
+    assert found.degree.tolist() == [2, 2]
+    np.testing.assert_allclose(np.abs(found.location), 0.8 * np.sqrt(20), rtol=0.05)
+    values = ll.simulate(Kernel(function, 50, 1000, "gaussian"), spectrum=True)["eigenvalues"][0]
+    assert values[0] < -3.0
+    assert values[-1] > 3.3
+    assert len(ll.spectrum(Kernel(function, 50, 1000)).outliers.location) == 0
+
+
+def test_works_inside_transformations(float64):
+    model = Kernel(hermite(h1=0.8, h2=0.5), 60, 90)
+    law = ll.spectrum(model)
+    x = jnp.array([-0.5, 0.4])
+    np.testing.assert_allclose(jax.jit(law.density)(x), law.density(np.asarray(x)), rtol=1e-9)
+    slope = jax.grad(lambda y: law.density(y))(0.4)
+    assert float(slope) == pytest.approx(
+        float(law.density(0.4 + 1e-5) - law.density(0.4 - 1e-5)) / 2e-5, rel=1e-4
+    )
+    with double_precision():
+        assert np.isfinite(law.mass)
+
+
+def test_picture_of_both():
+    model = Kernel.example()
+    axes = ll.plots.spectrum(ll.spectrum(model), ll.simulate(model, spectrum=True))
+    assert axes.get_xlabel() == "eigenvalue of A"
+    assert axes.get_xlim()[0] < 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"data": "cube"}, 'data must be one of "sphere", "gaussian", "rademacher", "uniform"'),
+        ({"law": "both"}, 'law must be one of "finite", "limit"'),
+        ({"samples": 1.0}, "samples must be 2 or more"),
+        ({"dim": 2}, "dim must be an integer of 3 or more"),
+        ({"function": lambda t: 1 / t}, "a function with a finite second moment"),
+    ],
+)
+def test_mistakes_are_sentences(changes, sentence):
+    with pytest.raises(ll.errors.InvalidInput, match=sentence):
+        dataclasses.replace(Kernel.example(), **changes)
+    with pytest.raises(ll.errors.InvalidInput, match="moments are not known otherwise"):
+        ll.solve(dataclasses.replace(Kernel.example(), data="gaussian"))
