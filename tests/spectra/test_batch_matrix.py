@@ -55,9 +55,9 @@ def test_the_contour_knows_its_sums(name, samples_per_dim, left):
         assert float(jnp.min(rule.location.imag)) > 0
         assert float(jnp.sum(rule.trace).real) == pytest.approx(1, abs=1e-10)
         power = float(matrix.inputs.expect(matrix.inputs.label**2))
-        # Locations as large as both ends of the contour cancel.
+        # Locations as large as the contour's far end cancel, the more the nearer it comes to zero.
         moment = float(jnp.sum(rule.trace * rule.location).real)
-        assert moment == pytest.approx(power, abs=1e-10 * (float(matrix.bound()) - left))
+        assert moment == pytest.approx(power, abs=2e-9 * (float(matrix.bound()) - left))
         scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
         assert np.max(np.abs(np.asarray(jnp.sum(rule.forms, axis=0).real) - exact) / scale) < 1e-9
         resolvent = jnp.sum(rule.trace / (rule.location - 2 * left)).real

@@ -30,7 +30,7 @@ STUDY = ll.Study(MODEL, over=STUDY_OVER)
 def count_computed(monkeypatch):
     done = []
     real = cells.run_cell
-    monkeypatch.setattr(cells, "run_cell", lambda *a: (done.append(a[3]), real(*a))[1])
+    monkeypatch.setattr(cells, "run_cell", lambda *a, **k: (done.append(a[3]), real(*a, **k))[1])
     return done
 
 
