@@ -83,7 +83,12 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = {"quadratic", "between degrees", "signs"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def test_law_is_the_drawn_spectrum(name):
     """Largest distance of distribution functions: the finite law within 0.01, the limit far at small d."""
     function, dim, samples, data, near, far = CASES[name]

@@ -147,7 +147,9 @@ def test_best_penalty_is_the_bayes_value():
 
 
 @pytest.mark.parametrize("geometry", ["sphere", "hypercube"])
-@pytest.mark.parametrize(("samples", "features"), [(253, 506), (400, 250), (253, np.inf)])
+@pytest.mark.parametrize(
+    ("samples", "features"), [(253, 506), (400, 250), pytest.param(253, np.inf, marks=pytest.mark.slow)]
+)
 def test_engine_is_the_experiment(geometry, samples, features):
     """d = 40, averaged over isotropic targets and noise: every number within 4 standard errors and 1 %."""
     model = dataclasses.replace(Features.example(), samples=samples, features=features, geometry=geometry)
