@@ -38,7 +38,8 @@ _SENTENCES = {
         "the iteration left the finite numbers; check for extreme strengths, ratios or a vanishing penalty"
     ),
     Status.UNRESOLVED: (
-        "the average over the latent variable is not resolved by its quadrature; lower the spike strength, "
+        "the average over the latent variable is not resolved by its quadrature, or a kernel by the degrees "
+        "that were kept (raise the dimension or the penalty); lower the spike strength, "
         "or raise a tiny penalty (its errors are dominated by rare samples), or take a spectrum further from "
         "the real axis"
     ),

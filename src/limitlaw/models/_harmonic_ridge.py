@@ -26,7 +26,7 @@ from limitlaw.simulation.harmonic_ridge import (
     draw_sets,
     ridge_target,
 )
-from limitlaw.theory.feature_ridge import Eigenspaces, RidgeEquivalent, ridge_limit
+from limitlaw.theory.feature_ridge import Eigenspaces, RidgeEquivalent, equation_misfit, ridge_limit
 
 Labels = Literal["averaged", "drawn"]
 
@@ -44,6 +44,9 @@ _MOST_DEGREES = (48, 192, 768)
 
 _LIMIT_DEGREES = 8
 """Degrees among which a regime is looked for."""
+
+_SOLVED = 1e-10
+"""Largest misfit of an equation between shares of samples."""
 
 _FINER = 1e3
 """By how much more dimensions the last degree has after a refinement."""
@@ -132,7 +135,8 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         sizes = (jnp.asarray(x, dtype=float) for x in (self.samples, self.width(), self.penalty))
         samples, features, penalty = sizes
         found = ridge_limit(spaces, samples, features, penalty, plan.branch == "ridgeless")
-        return self._named(spaces, found, samples)
+        misfit = equation_misfit(spaces, samples, features, penalty, found, plan.branch == "ridgeless")
+        return self._named(spaces, found, samples, misfit)
 
     @abc.abstractmethod
     def limiting_coefficients(self, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
@@ -182,7 +186,9 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         order = {"degree": jnp.asarray(regime.degree), "learnability": found.learnability}
         return Solution(observables, order, convergence, self.instance_standing)
 
-    def _named(self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any) -> Solution:
+    def _named(
+        self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any, misfit: Float[Array, ""]
+    ) -> Solution:
         noise = jnp.asarray(self.noise_variance)
         observables = {
             "test_error": found.test_error(noise),
@@ -195,9 +201,12 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
             "effective_penalty": found.effective_penalty,
             "learnability": found.learnability[: len(self.energies)],
         }
-        return Solution(observables, order, self._convergence(spaces, found, samples), self.instance_standing)
+        convergence = self._convergence(spaces, found, samples, misfit)
+        return Solution(observables, order, convergence, self.instance_standing)
 
-    def _convergence(self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any) -> Convergence:
+    def _convergence(
+        self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any, misfit: Float[Array, ""]
+    ) -> Convergence:
         diverged = jnp.isinf(found.variance)
         finite = diverged | jnp.isfinite(found.bias)
         # Eigenvalues above the last degree are at most the tail over the next degree's dimensions.
@@ -205,9 +214,10 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         following = multiplicities(self.geometry, self.dim, len(spaces.multiplicities))[-1]
         misread = faint**2 / max(following, 1.0) / samples
         status = jnp.where(misread < _UNRESOLVED, int(Status.CONVERGED), int(Status.UNRESOLVED))
+        status = jnp.where(misfit < _SOLVED, status, int(Status.STEP_LIMIT))
         status = jnp.where(diverged, int(Status.DIVERGED), status)
         status = jnp.where(finite, status, int(Status.NOT_FINITE))
-        return Convergence(status, jnp.zeros(()), jnp.asarray(0))
+        return Convergence(status, misfit, jnp.asarray(0))
 
     def room(self: Any, solution: Solution) -> dict[str, float]:
         left = float(self.samples) - float(solution.order_parameters["degrees_of_freedom"])

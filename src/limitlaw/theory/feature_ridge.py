@@ -42,7 +42,7 @@ class Eigenspaces(eqx.Module):
     tail: Float[Array, ""]
     energy_above: Float[Array, ""]
 
-    def degrees_of_freedom(self, nu: Float[Array, ""]) -> Float[Array, ""]:
+    def degrees_of_freedom(self, nu: Float[Array | np.ndarray, ""]) -> Float[Array, ""]:
         """T."""
         kept = self.eigenvalues / (self.eigenvalues + nu)
         return jnp.sum(self.multiplicities * kept) + self.tail / nu
@@ -144,6 +144,23 @@ def _residual_shares(spaces: Eigenspaces, samples, features, penalty, nu, degree
     other = jnp.where(less, spare, left)
     small = product / other
     return jnp.where(less, small, left), jnp.where(less, spare, small)
+
+
+def equation_misfit(
+    spaces: Eigenspaces,
+    samples: Float[Array, ""],
+    features: Float[Array, ""],
+    penalty: Float[Array, ""],
+    found: RidgeEquivalent,
+    ridgeless: bool,
+) -> Float[Array, ""]:
+    """How far the root is from solving its equation, both sides as shares of the samples."""
+    degrees = spaces.degrees_of_freedom(found.effective_penalty)
+    if ridgeless:
+        size = jnp.minimum(samples, features)
+        return jnp.where(spaces.dimension() > size, jnp.abs(1 - degrees / size), 0.0)
+    product = (1 - degrees / samples) * (1 - degrees / features)
+    return jnp.abs(product - penalty / (samples * found.effective_penalty))
 
 
 def _assembled(spaces: Eigenspaces, samples, features, nu, degrees, left, spare) -> RidgeEquivalent:
