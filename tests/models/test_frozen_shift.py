@@ -110,6 +110,7 @@ VALLEY = ll.models.SpikedRandomFeatures(
 """A bias is worth having here: the target is not odd."""
 
 
+@pytest.mark.slow
 def test_the_trained_bias_of_given_rows_is_the_minimum():
     """The objective on a grid of given shifts, and its parabola's vertex."""
     model = frozen(VALLEY, 60, 2, shift=TRAINED)

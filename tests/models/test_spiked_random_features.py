@@ -119,7 +119,9 @@ GRADIENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize(
+    "name", [n if n != "readout fraction" else pytest.param(n, marks=pytest.mark.slow) for n in GRADIENTS]
+)
 def test_gradients_beyond_plain_fields(float64, name):
     """What `check_model` does not vary: parameters of functions, and shares along the simplex."""
     build, place = GRADIENTS[name]

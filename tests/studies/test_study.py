@@ -197,7 +197,8 @@ def test_optimise_refines_a_quadrature_as_solve_does():
     assert best.path[0, -1] == pytest.approx(float(ll.solve(strong)["test_error"]), rel=1e-9)
 
 
-@pytest.mark.parametrize("start", [pytest.param(None, marks=pytest.mark.slow), (0.2, 0.3, 0.5)])
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [None, (0.2, 0.3, 0.5)])
 def test_optimise_keeps_shares_on_the_simplex(start):
     letters = dataclasses.replace(NETWORK, readout=(1.0, -0.3, 2.0), readout_fraction=start)
     best = ll.optimise(letters, over=("readout_fraction", "penalty"), steps=20)
@@ -238,6 +239,7 @@ def test_optimise_takes_one_name():
     assert one.path.shape[1] == 2
 
 
+@pytest.mark.slow
 def test_optimise_searches_the_strengths_of_a_penalty():
     model = dataclasses.replace(TWO_SPIKES, strength=1.0, alignment=0.7)
     net = dataclasses.replace(model, penalty=ll.penalties.ElasticNet(0.0, 0.02))

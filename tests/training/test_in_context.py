@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import limitlaw as ll
+from limitlaw.core.precision import double_precision
 from limitlaw.studies import watch
 from limitlaw.training.descent import UNWATCHED, descend
-from limitlaw.training.in_context import draw_prompts, squared_error
+from limitlaw.training.in_context import _begin, draw_prompts, squared_error
 from limitlaw.vocabulary.networks import Block, dense, scores
 
 N = ll.networks
@@ -119,15 +120,10 @@ def test_a_checkpoint_that_does_not_fit_is_left_alone(float64):
 def test_one_update_is_adamw():
     """The first step of AdamW moves every weight by the learning rate, against its slope, and decays it."""
     model = dataclasses.replace(SMALL, updates=1, batch_fraction=1.0, learning_rate=0.01, weight_decay=0.3)
-    ll.simulate(model, dim=4, test_samples=10)
-    from limitlaw.core.precision import double_precision
-
     with double_precision():
         sizes, key = model.sizes(4), jax.random.key(5)
         tasks = model.draw(sizes, key)
         trained = model.learner().fit(tasks, sizes, key)
-        from limitlaw.training.in_context import _begin
-
         prompts, (start, _) = _begin(model.learner(), tasks, sizes, key)
         slopes = jax.tree.leaves(jax.grad(squared_error)(start, prompts))
     for before, after, slope in zip(
@@ -155,7 +151,8 @@ def test_updates_may_be_varied():
 
 SCRIPT = """
     import sys, limitlaw as ll, numpy as np
-    from limitlaw.studies import watch
+    from limitlaw.core.precision import double_precision
+from limitlaw.studies import watch
     watch.SECONDS = 0.0
     model = ll.models.TrainedAttention(ll.networks.Linear(), 2.0, 1.0, np.inf, 0.1, updates=12000)
     found = ll.Study(model, {}).simulate(dim=4, store=sys.argv[1], test_samples=50)
