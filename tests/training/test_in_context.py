@@ -151,8 +151,7 @@ def test_updates_may_be_varied():
 
 SCRIPT = """
     import sys, limitlaw as ll, numpy as np
-    from limitlaw.core.precision import double_precision
-from limitlaw.studies import watch
+    from limitlaw.studies import watch
     watch.SECONDS = 0.0
     model = ll.models.TrainedAttention(ll.networks.Linear(), 2.0, 1.0, np.inf, 0.1, updates=12000)
     found = ll.Study(model, {}).simulate(dim=4, store=sys.argv[1], test_samples=50)
