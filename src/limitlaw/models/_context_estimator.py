@@ -2,25 +2,17 @@
 
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.status import Status
-from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable, NothingToTrain, Plan
 from limitlaw.simulation.context_estimators import ContextSizes
 from limitlaw.simulation.sizes import context_counts
 
 CONTEXTS_DRAWN = 200
 """Contexts of one replica, unless told."""
-
-
-class NothingToTrain(eqx.Module):
-    """The learner of an estimator that has nothing to learn."""
-
-    def fit(self, instance: Any, sizes: ContextSizes, key: PRNGKeyArray) -> None:
-        """Nothing."""
 
 
 class AbstractContextEstimator(AbstractSolvable, AbstractSimulable):

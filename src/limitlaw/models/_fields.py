@@ -3,12 +3,16 @@
 import reprlib
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import real_points
-from limitlaw.core.precision import is_traced
+from limitlaw.core.precision import double_precision, is_traced
+from limitlaw.numerics.harmonics import projection_rule
+from limitlaw.vocabulary.activation import AbstractActivation
 from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.covariances import Covariance, covariances_of
 from limitlaw.vocabulary.losses import AbstractLoss
@@ -150,3 +154,25 @@ def require_dim(owner: str, dim: Any) -> int:
 
 def _show(value: np.ndarray) -> str:
     return np.array2string(np.asarray(value), separator=", ", threshold=8)
+
+
+def require_finite_power(owner: str, field: str, function: AbstractActivation) -> None:
+    """Refuse a function without a finite second moment: it has poles, or grows too fast."""
+    with jax.ensure_compile_time_eval(), double_precision():
+        (t, whole), (_, finer) = (_powers(function, panels) for panels in (48, 96))
+    powers = np.array([whole.sum(), finer.sum()])
+    settled = abs(powers[0] - powers[1]) <= _SETTLED * powers[1]
+    if not (
+        np.all(np.isfinite(powers)) and settled and whole[np.abs(t) > _FAR].sum() <= _SETTLED * powers[0]
+    ):
+        raise InvalidInput(owner, field, "a function with a finite second moment", function.label)
+
+
+def _powers(function: AbstractActivation, panels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of a Gaussian, and what each adds to the second moment."""
+    t, weights = projection_rule("sphere", np.inf, function.kinks, panels)
+    return t, weights * np.asarray(function(jnp.asarray(t))) ** 2
+
+
+_SETTLED = 1e-3
+_FAR = 8.0

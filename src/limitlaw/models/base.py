@@ -153,6 +153,13 @@ class AbstractSimulable(AbstractModel):
         return self.measure(instance, estimate, sizes, named(key, "measurement"))
 
 
+class NothingToTrain(eqx.Module):
+    """The learner of a model that has nothing to learn."""
+
+    def fit(self, instance: Any, sizes: Any, key: PRNGKeyArray) -> None:
+        """Nothing."""
+
+
 class AbstractTrained(AbstractSimulable):
     """A model that is trained by many updates.
 

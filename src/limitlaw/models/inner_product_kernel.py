@@ -14,12 +14,18 @@ from limitlaw.core.precision import number
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.core.status import Status
-from limitlaw.models._context_estimator import NothingToTrain
-from limitlaw.models._fields import require_positive
+from limitlaw.models._fields import require_finite_power, require_positive
 from limitlaw.models._polynomial_regime import find_regime
-from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, Plan
-from limitlaw.models.polynomial_features import require_finite_power
-from limitlaw.numerics.harmonics import Geometry, expansion, last_degree, multiplicities, projection_rule
+from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, NothingToTrain, Plan
+from limitlaw.numerics.harmonics import (
+    Geometry,
+    expansion,
+    last_degree,
+    multiplicities,
+    projection_rule,
+    remainder,
+    without_roundoff,
+)
 from limitlaw.simulation.kernel_matrix import DATA, Data, KernelSizes, drawn_points, kernel_matrix
 from limitlaw.simulation.spectrum import DrawnGram
 from limitlaw.spectra.clusters import Clusters, gathered, norm_clusters, rank_clusters
@@ -94,7 +100,7 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
             if getattr(self, field) not in known:
                 allowed = "one of " + ", ".join(f'"{name}"' for name in known)
                 raise InvalidInput(owner, field, allowed, repr(getattr(self, field)))
-        require_finite_power(owner, self.function)
+        require_finite_power(owner, "function", self.function)
 
     @classmethod
     def example(cls) -> Self:
@@ -147,8 +153,8 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     def _degrees(self, degree: int) -> tuple[Any, Float[Array, ""], Any]:
         """Coefficients, E f^2, and multiplicities."""
         found, power = expansion(self.function, self._geometry, self.dim, degree, self.function.kinks)
-        found = jnp.where(found**2 > _ROUNDOFF * power, found, 0.0)
-        return found, power, jnp.asarray(multiplicities(self._geometry, self.dim, degree))
+        counts = jnp.asarray(multiplicities(self._geometry, self.dim, degree))
+        return without_roundoff(found, power), power, counts
 
     def resolvent(self, dim: Any) -> FreeSum:
         """The law of the eigenvalues."""
@@ -159,10 +165,8 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     def _finite_law(self) -> FreeSum:
         coefficients, power, counts = self._degrees(self.plan().nodes)
         kept = np.asarray(counts) > 0
-        rest = jnp.maximum(power - jnp.sum(coefficients**2), 0.0)
-        return FreeSum(
-            coefficients[kept], counts[kept] / self.samples, jnp.where(rest > _TAIL * power, rest, 0.0)
-        )
+        rest = remainder(power, jnp.sum(coefficients**2))
+        return FreeSum(coefficients[kept], counts[kept] / self.samples, rest)
 
     def _limit_law(self) -> FreeSum:
         """One degree and the semicircle of all higher ones; the semicircle alone where no degree is near."""
@@ -170,9 +174,10 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
         kind, degree = find_regime(self._geometry, self.dim, float(self.samples), np.inf, _LARGEST)
         if kind == "plateau":
             none = jnp.zeros(0)
-            return FreeSum(none, none, _rest(power, jnp.sum(found[:degree] ** 2)))
+            return FreeSum(none, none, remainder(power, jnp.sum(found[:degree] ** 2)))
         ratio = jnp.asarray(self._limit_dimensions(degree) / self.samples)
-        return FreeSum(found[degree][None], ratio[None], _rest(power, jnp.sum(found[: degree + 1] ** 2)))
+        rest = remainder(power, jnp.sum(found[: degree + 1] ** 2))
+        return FreeSum(found[degree][None], ratio[None], rest)
 
     def _limit_dimensions(self, degree: int) -> float:
         # The squared norm of a sample with independent entries is one more direction of degree two.
@@ -216,9 +221,3 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
 
 
 _PANELS = 96
-_ROUNDOFF, _TAIL = 1e-24, 1e-12
-
-
-def _rest(power: Float[Array, ""], listed: Float[Array, ""]) -> Float[Array, ""]:
-    """What listed degrees leave of E f^2, without its roundoff."""
-    return jnp.where(power - listed > _TAIL * power, power - listed, 0.0)

@@ -3,17 +3,15 @@
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import double_precision, number
+from limitlaw.core.precision import number
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.models._fields import require_positive
+from limitlaw.models._fields import require_finite_power, require_positive
 from limitlaw.models._harmonic_ridge import SIZES, AbstractHarmonicRidge, Labels
-from limitlaw.numerics.harmonics import Geometry, expansion, projection_rule, zonal
+from limitlaw.numerics.harmonics import Geometry, expansion, remainder, without_roundoff, zonal
 from limitlaw.simulation.harmonic_ridge import HarmonicSizes, HatMatrix, draw_points, feature_hat, kernel_hat
 from limitlaw.vocabulary.activation import AbstractActivation, as_activation
 from limitlaw.vocabulary.activations import Tanh
@@ -84,7 +82,7 @@ class PolynomialFeatures(AbstractHarmonicRidge):
         if not (isinstance(self.features, np.ndarray) and np.all(np.isposinf(self.features))):
             require_positive(owner, "features", self.features, self.meanings["features"])
             self._require_one("features")
-        require_finite_power(owner, self.activation)
+        require_finite_power(owner, "activation", self.activation)
 
     @classmethod
     def example(cls) -> Self:
@@ -102,10 +100,8 @@ class PolynomialFeatures(AbstractHarmonicRidge):
 
     def _squares(self, dim: float, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
         found, power = expansion(self.activation, self.geometry, dim, degree, self.activation.kinks)
-        # Degrees that symmetry forbids leave roundoff.
-        squares = jnp.where(found**2 > _ROUNDOFF * power, found**2, 0.0)
-        rest = power - jnp.sum(squares)
-        return squares, jnp.where(rest > _TAIL * power, rest, 0.0)
+        squares = without_roundoff(found, power) ** 2
+        return squares, remainder(power, jnp.sum(squares))
 
     def draw(self, sizes: HarmonicSizes, key: PRNGKeyArray) -> Array | None:
         """Weights; none for the kernel."""
@@ -125,29 +121,3 @@ class PolynomialFeatures(AbstractHarmonicRidge):
         squares, tail = self.coefficients(degree)
         smooth = jnp.tensordot(squares, zonal(cosine, self.geometry, self.dim, degree), 1)
         return smooth + tail * (cosine == 1.0)
-
-
-_ROUNDOFF = 1e-24
-_TAIL = 1e-12
-
-
-def require_finite_power(owner: str, activation: AbstractActivation) -> None:
-    """Refuse an activation without a finite second moment: it has poles, or grows too fast."""
-    with jax.ensure_compile_time_eval(), double_precision():
-        (t, whole), (_, finer) = (_powers(activation, panels) for panels in (48, 96))
-    powers = np.array([whole.sum(), finer.sum()])
-    settled = abs(powers[0] - powers[1]) <= _SETTLED * powers[1]
-    if not (
-        np.all(np.isfinite(powers)) and settled and whole[np.abs(t) > _FAR].sum() <= _SETTLED * powers[0]
-    ):
-        raise InvalidInput(owner, "activation", "a function with a finite second moment", activation.label)
-
-
-def _powers(activation: AbstractActivation, panels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes of a Gaussian, and what each adds to the second moment."""
-    t, weights = projection_rule("sphere", np.inf, activation.kinks, panels)
-    return t, weights * np.asarray(activation(jnp.asarray(t))) ** 2
-
-
-_SETTLED = 1e-3
-_FAR = 8.0

@@ -129,6 +129,19 @@ def expansion(
     ), weights @ values**2
 
 
+def without_roundoff(found: Float[Array, " degrees"], power: Float[Array, ""]) -> Float[Array, " degrees"]:
+    """Coefficients with zeros where symmetry forbids a degree and quadrature leaves roundoff."""
+    return jnp.where(found**2 > _ROUNDOFF * power, found, 0.0)
+
+
+def remainder(power: Float[Array, ""], listed: Float[Array, ""]) -> Float[Array, ""]:
+    """What listed degrees leave of E f^2, zero where it is roundoff."""
+    return jnp.where(power - listed > _REST * power, power - listed, 0.0)
+
+
+_ROUNDOFF, _REST = 1e-24, 1e-12
+
+
 def last_degree(geometry: Geometry, dim: int, size: float, least: int, most: int) -> int:
     """The first degree of so many more dimensions than `size` that no higher one can be told apart.
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from limitlaw.core.keys import named
 from limitlaw.simulation.contexts import Context, draw_context
+from limitlaw.simulation.rows import spherical_rows
 
 Estimator = Callable[[Context], Float[Array, " dim"]]
 """From a context to its task."""
@@ -71,5 +72,4 @@ def context_error(
 
 def spherical_tasks(key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "count dim"]:
     """Tasks uniform on the sphere of radius sqrt(d)."""
-    normal = jax.random.normal(named(key, "tasks"), (count, dim))
-    return jnp.sqrt(dim) * normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
+    return jnp.sqrt(dim) * spherical_rows(named(key, "tasks"), count, dim)

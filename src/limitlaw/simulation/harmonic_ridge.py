@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.keys import named
 from limitlaw.numerics.harmonics import Geometry, couplings, orthonormal, zonal
+from limitlaw.simulation.rows import spherical_rows
 
 
 class HarmonicSizes(eqx.Module):
@@ -36,8 +37,7 @@ def draw_points(key: PRNGKeyArray, geometry: Geometry, count: int, dim: int) -> 
     """Independent points with |x|^2 = d."""
     if geometry == "hypercube":
         return jax.random.rademacher(key, (count, dim)).astype(float)
-    normal = jax.random.normal(key, (count, dim))
-    return jnp.sqrt(dim) * normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
+    return jnp.sqrt(dim) * spherical_rows(key, count, dim)
 
 
 class HatMatrix(NamedTuple):

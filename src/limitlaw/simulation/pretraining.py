@@ -11,7 +11,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.simulation.attention import AttentionEstimate, train_attention
 from limitlaw.simulation.contexts import Sequences, draw_sequences
-from limitlaw.simulation.rows import eigenspaces
+from limitlaw.simulation.rows import eigenspaces, spherical_rows
 from limitlaw.simulation.sizes import context_counts
 from limitlaw.vocabulary.tasks import (
     TaskMoments,
@@ -79,10 +79,9 @@ class TaskLaw(eqx.Module):
 
     def draw(self, key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "count dim"]:
         """Independent tasks."""
-        normal = jax.random.normal(key, (count, dim))
         if self.spherical:
-            return jnp.sqrt(dim) * normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
-        return normal * jnp.sqrt(self.diagonal(dim))
+            return jnp.sqrt(dim) * spherical_rows(key, count, dim)
+        return jax.random.normal(key, (count, dim)) * jnp.sqrt(self.diagonal(dim))
 
     def moments(self, dim: int, noise_variance: Float[Array, ""]) -> TaskMoments:
         """What the error on fresh tasks depends on."""
