@@ -1,30 +1,31 @@
 """What random features and kernels of inner products have in common: degrees, sizes, names, measurement."""
 
 import abc
+import dataclasses
 from typing import Any, ClassVar, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.keys import named
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.status import Status
 from limitlaw.models._fields import require_finite, require_nonnegative, require_positive
-from limitlaw.models._polynomial_regime import Regime, find_regime, level_of, require_regime, sharp_limit
+from limitlaw.models._polynomial_regime import statement_limit
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.numerics.harmonics import GEOMETRIES, last_degree, multiplicities
+from limitlaw.numerics.scan import lowest_point
 from limitlaw.simulation.harmonic_ridge import (
     HarmonicSizes,
     HatMatrix,
     averages,
     draw_sets,
-    ridge_target,
+    drawn_errors,
+    traces,
 )
 from limitlaw.theory.feature_ridge import Eigenspaces, RidgeEquivalent, equation_misfit, ridge_limit
 
@@ -42,8 +43,8 @@ _TEST_SAMPLES = 1000
 _MOST_DEGREES = (48, 192, 768)
 """Degrees that are kept at most, by refinement: low dimensions need many."""
 
-_LIMIT_DEGREES = 8
-"""Degrees among which a regime is looked for."""
+_LEAST_PENALTY, _MOST_PENALTY, _SCANNED = 1e-9, 1e2, 241
+"""Range of penalties that a search covers, in the kernel's trace and that times n; points of its scan."""
 
 _SOLVED = 1e-10
 """Largest misfit of an equation between shares of samples."""
@@ -156,35 +157,28 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         Raises:
             InvalidInput: no such regime.
         """
-        owner, degrees = type(self).__name__, max(len(self.energies) - 1, _LIMIT_DEGREES)
-        with double_precision():
-            if regime is None:
-                sizes = (float(self.samples), float(self.width()))
-                found = find_regime(self.geometry, self.dim, *sizes, degrees)
-            else:
-                found = require_regime(owner, regime, degrees)
-            return jax.tree.map(np.asarray, self._limit(found, degrees))
+        return statement_limit(self, regime)
 
-    def _limit(self: Any, regime: Regime, degrees: int) -> Solution:
-        traces, tail = self.limiting_coefficients(degrees)
-        energies = jnp.zeros(degrees + 1).at[: len(self.energies)].set(jnp.asarray(self.energies))
-        # A lower degree that the kernel does not have is never learned.
-        lost = jnp.sum(jnp.where(traces[: regime.degree] > 0, 0.0, energies[: regime.degree]))
-        level = level_of(traces, tail, energies, self.energy_above + lost, regime.degree)
-        unit = multiplicities(self.geometry, self.dim, regime.degree)[-1]
-        features, samples = (jnp.asarray(size, dtype=float) / unit for size in (self.width(), self.samples))
-        found = sharp_limit(regime, level, features, samples, jnp.asarray(self.penalty))
-        noise = jnp.asarray(self.noise_variance)
-        test = found.bias + noise * (1 + found.variance)
-        observables = {
-            "test_error": test,
-            "train_error": found.left**2 * test,
-            "bias": found.bias,
-            "variance": found.variance,
-        }
-        convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
-        order = {"degree": jnp.asarray(regime.degree), "learnability": found.learnability}
-        return Solution(observables, order, convergence, self.instance_standing)
+    def at_best_penalty(self: Any) -> Any:
+        """This model at the penalty of least test error; 0 where none helps.
+
+        The search is over the logarithm of the penalty, on a scan of its whole range and a refinement of its
+        deepest valleys: with several degrees in reach there can be more than one. Where lower degrees are
+        known and higher ones are noise the best penalty is the Bayes value: with the notation of `limit`,
+        penalty + c_>^2 = c_l^2 (noise_variance + F_>^2)/F_l^2.
+        """
+        positive = dataclasses.replace(self, penalty=1.0)
+        plan = positive.plan()
+        with double_precision():
+            listed, tail = self.coefficients(plan.nodes)
+            scale = float(jnp.sum(listed) + tail)
+            reach = np.log([_LEAST_PENALTY * scale, _MOST_PENALTY * scale * float(self.samples)])
+            best = lowest_point(
+                eqx.Partial(_test_error, positive, plan), np.linspace(reach[0], reach[1], _SCANNED)
+            )
+            found = [dataclasses.replace(self, penalty=penalty) for penalty in (float(np.exp(best)), 0.0)]
+            errors = [float(one.answer(one.plan(), None)["test_error"]) for one in found]
+        return found[1] if errors[1] <= errors[0] else found[0]
 
     def _named(
         self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any, misfit: Float[Array, ""]
@@ -253,31 +247,13 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
             "variance": means.variance,
         }
         if self.labels == "drawn":
-            observables |= self._drawn(estimate, sizes, key)
-        return observables, self._traces(estimate, sizes) | {"learnability": means.learnability}
+            observables |= drawn_errors(key, estimate, sizes, (energies, above, noise))
+        return observables, traces(estimate, sizes) | {"learnability": means.learnability}
 
-    def _drawn(self: Any, estimate: HatMatrix, sizes: HarmonicSizes, key: PRNGKeyArray) -> dict[str, Array]:
-        """Errors on one function of a single projection and one draw of the noise."""
-        energies, above = jnp.asarray(self.energies), jnp.asarray(self.energy_above)
-        points = jnp.concatenate([estimate.inputs, estimate.tests])
-        target = ridge_target(named(key, "target"), points, sizes.geometry, energies)
-        # Degrees that cannot be told apart look like noise that is the same at the same point.
-        target = target + jnp.sqrt(above) * jax.random.normal(named(key, "above"), target.shape)
-        noise = jnp.sqrt(self.noise_variance) * jax.random.normal(named(key, "noise"), (sizes.samples,))
-        labels = target[: sizes.samples] + noise
-        missed = jnp.mean((target[sizes.samples :] - estimate.predict @ labels) ** 2)
-        return {
-            "test_error": missed + self.noise_variance,
-            "train_error": jnp.mean((estimate.left @ labels) ** 2),
-        }
 
-    def _traces(self: Any, estimate: HatMatrix, sizes: HarmonicSizes) -> dict[str, Array]:
-        left = jnp.trace(estimate.left)
-        degrees = sizes.samples - left
-        nu = estimate.penalty / left
-        if sizes.features is not None:
-            nu = nu / (1 - degrees / sizes.features)
-        return {"degrees_of_freedom": degrees, "effective_penalty": nu}
+def _test_error(model: AbstractHarmonicRidge, plan: Plan, logarithm: Float[Array, ""]) -> Float[Array, ""]:
+    """At a penalty of a given logarithm."""
+    return dataclasses.replace(model, penalty=jnp.exp(logarithm)).answer(plan, None)["test_error"]
 
 
 def require_degrees(owner: str, field: str, value: Any, meaning: str) -> None:

@@ -2,11 +2,16 @@
 
 from typing import Any, Literal, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput
+from limitlaw.core.precision import double_precision
+from limitlaw.core.records import Convergence, Solution
+from limitlaw.core.status import Status
 from limitlaw.numerics.harmonics import Geometry, multiplicities
 from limitlaw.theory.polynomial_limit import (
     Level,
@@ -82,6 +87,57 @@ def level_of(
         jnp.sum(traces[degree + 1 :]) + tail,
         jnp.sum(energies[degree + 1 :]) + above,
     )
+
+
+def statement_limit(model: Any, regime: tuple[str, int] | None) -> Solution:
+    """The sharp limit of a statement with its own sizes, in its regime or in a given one.
+
+    Args:
+        model: an `AbstractHarmonicRidge`.
+        regime: (kind, degree), or None.
+
+    Raises:
+        InvalidInput: no such regime.
+    """
+    owner, degrees = type(model).__name__, max(len(model.energies) - 1, _DEGREES)
+    with double_precision():
+        if regime is None:
+            sizes = (float(model.samples), float(model.width()))
+            found = find_regime(model.geometry, model.dim, *sizes, degrees)
+        else:
+            found = require_regime(owner, regime, degrees)
+        return jax.tree.map(np.asarray, _compiled(model, found, degrees))
+
+
+_DEGREES = 8
+"""Degrees among which a regime is looked for."""
+
+
+@eqx.filter_jit
+def _compiled(model: Any, regime: Regime, degrees: int) -> Solution:
+    traces, tail = model.limiting_coefficients(degrees)
+    energies = jnp.zeros(degrees + 1).at[: len(model.energies)].set(jnp.asarray(model.energies))
+    # A lower degree that the kernel does not have is never learned.
+    lost = jnp.sum(jnp.where(traces[: regime.degree] > 0, 0.0, energies[: regime.degree]))
+    level = level_of(traces, tail, energies, model.energy_above + lost, regime.degree)
+    unit = multiplicities(model.geometry, model.dim, regime.degree)[-1]
+    features, samples = (jnp.asarray(size, dtype=float) / unit for size in (model.width(), model.samples))
+    found = sharp_limit(regime, level, features, samples, jnp.asarray(model.penalty))
+    return _named(model, regime, found)
+
+
+def _named(model: Any, regime: Regime, found: SharpLimit) -> Solution:
+    noise = jnp.asarray(model.noise_variance)
+    test = found.bias + noise * (1 + found.variance)
+    observables = {
+        "test_error": test,
+        "train_error": found.left**2 * test,
+        "bias": found.bias,
+        "variance": found.variance,
+    }
+    convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
+    order = {"degree": jnp.asarray(regime.degree), "learnability": found.learnability}
+    return Solution(observables, order, convergence, model.instance_standing)
 
 
 def sharp_limit(regime: Regime, level: Level, features: Any, samples: Any, penalty: Any) -> SharpLimit:

@@ -61,7 +61,8 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     Map to arXiv 2205.06308: mu_k the coefficients of f in orthonormal Hermite polynomials, n = kappa d^l.
 
     Attributes:
-        function: f, of an inner product over sqrt(d), a variable of variance one.
+        function: f, of an inner product over sqrt(d), a variable of variance one; or
+            `ll.activations.ByDegree`, its exact coefficients in d dimensions.
         dim: d.
         samples: n, at least 2; rounded in experiments only.
         data: "sphere", "gaussian", "rademacher" or "uniform".
@@ -116,6 +117,10 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
         """Samples of other laws are nearest to the sphere's."""
         return "hypercube" if self.data == "rademacher" else "sphere"
 
+    def _stated(self, dim: float) -> AbstractActivation:
+        """f in d dimensions; what is stated by degree stays the same in its limit."""
+        return self.function.in_dimension(self._geometry, dim)
+
     def plan(self, refinement: int = 0) -> Plan:
         size = float(self.samples) if isinstance(self.samples, np.ndarray) else 1e18
         return Plan("interior", last_degree(self._geometry, self.dim, size, _LARGEST, _MOST))
@@ -146,13 +151,15 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
 
     def _means(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """E f^2 and E f^4."""
-        t, weights = projection_rule(self._geometry, self.dim, self.function.kinks, _PANELS)
-        values = self.function(jnp.asarray(t))
+        function = self._stated(self.dim)
+        t, weights = projection_rule(self._geometry, self.dim, function.kinks, _PANELS)
+        values = function(jnp.asarray(t))
         return weights @ values**2, weights @ values**4
 
     def _degrees(self, degree: int) -> tuple[Any, Float[Array, ""], Any]:
         """Coefficients, E f^2, and multiplicities."""
-        found, power = expansion(self.function, self._geometry, self.dim, degree, self.function.kinks)
+        function = self._stated(self.dim)
+        found, power = expansion(function, self._geometry, self.dim, degree, function.kinks)
         counts = jnp.asarray(multiplicities(self._geometry, self.dim, degree))
         return without_roundoff(found, power), power, counts
 
@@ -170,7 +177,8 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
 
     def _limit_law(self) -> FreeSum:
         """One degree and the semicircle of all higher ones; the semicircle alone where no degree is near."""
-        found, power = expansion(self.function, "sphere", np.inf, _LARGEST, self.function.kinks)
+        function = self._stated(np.inf)
+        found, power = expansion(function, "sphere", np.inf, _LARGEST, function.kinks)
         kind, degree = find_regime(self._geometry, self.dim, float(self.samples), np.inf, _LARGEST)
         if kind == "plateau":
             none = jnp.zeros(0)
@@ -209,13 +217,13 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     def measure(
         self, instance: Float[Array, "samples dim"], estimate: None, sizes: KernelSizes, key: PRNGKeyArray
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        matrix = kernel_matrix(instance, self.function)
+        matrix = kernel_matrix(instance, self._stated(self.dim))
         square = matrix @ matrix
         moments = (jnp.trace(square), jnp.sum(square * matrix), jnp.sum(square**2))
         return dict(zip(self.results, (moment / sizes.samples for moment in moments), strict=True)), {}
 
     def matrix(self, sizes: KernelSizes, key: PRNGKeyArray) -> DrawnGram:
-        matrix = kernel_matrix(self.draw(sizes, named(key, "instance")), self.function)
+        matrix = kernel_matrix(self.draw(sizes, named(key, "instance")), self._stated(self.dim))
         none = jnp.zeros((sizes.samples, 0))
         return DrawnGram(matrix, none, jnp.asarray(sizes.samples), sizes.samples)
 

@@ -1,7 +1,6 @@
 """In-context learning of linear regression by linear attention."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -26,7 +25,7 @@ from limitlaw.models._attention import (
 )
 from limitlaw.models.base import Plan
 from limitlaw.models.fixed_tasks import FixedTasks
-from limitlaw.numerics.scan import scan_then_refine
+from limitlaw.numerics.scan import lowest_point
 from limitlaw.simulation.pretraining import AttentionSizes, PretrainingSet, TaskLaw
 from limitlaw.spectra.sample_covariance import SampleCovariance
 from limitlaw.theory.linear_attention import Contexts, Exam, Pretraining
@@ -196,11 +195,8 @@ class LinearAttention(AbstractLinearAttention):
         with double_precision():
             pretraining, exam = self.pretraining(), self.exam()
             least = pretraining.ridgeless()
-
-            def error(logarithm):
-                return getattr(pretraining.limit(least + jnp.exp(logarithm), exam), part)
-
-            penalty = pretraining.penalty(least + np.exp(_minimised(error)))
+            error = eqx.Partial(_error_beyond, pretraining, exam, part, least)
+            penalty = pretraining.penalty(least + np.exp(lowest_point(error, _LOGARITHMS)))
         best = dataclasses.replace(self, penalty=float(penalty))
         none = dataclasses.replace(self, penalty=0.0)
         errors = [float(one.answer(one.plan(), None)[minimise]) for one in (best, none)]
@@ -234,18 +230,8 @@ class LinearAttention(AbstractLinearAttention):
         return PretrainingSet(tasks, test, jnp.asarray(self.noise_variance), jnp.asarray(self.test_noise()))
 
 
-def _minimised(error: Callable[[Any], Any]) -> float:
-    """Where a function of the logarithm of a penalty is least."""
-    slope = jax.jit(jax.value_and_grad(error))
-
-    def value_and_slope(point: Float[np.ndarray, "1"]) -> tuple[float, np.ndarray]:
-        value, rate = slope(jnp.asarray(point[0]))
-        return float(value), np.atleast_1d(rate)
-
-    def values(points: Float[np.ndarray, "points 1"]) -> np.ndarray:
-        return np.asarray(jax.vmap(error)(jnp.asarray(points[:, 0])))
-
-    return float(scan_then_refine(values, value_and_slope, [_LOGARITHMS]).point[0])
+def _error_beyond(pretraining: Pretraining, exam: Exam, part: str, least: Array, logarithm: Array) -> Array:
+    return getattr(pretraining.limit(least + jnp.exp(logarithm), exam), part)
 
 
 _LOGARITHMS = np.linspace(np.log(1e-7), np.log(1e5), 241)

@@ -46,7 +46,7 @@ class PolynomialFeatures(AbstractHarmonicRidge):
     projection with `labels` = "drawn". A penalty of zero is 1e-10 of the mean eigenvalue there.
 
     Attributes:
-        activation: s, of <w, x>.
+        activation: s, of <w, x>; or `ll.activations.ByDegree`, its exact coefficients in d dimensions.
         energies: mean square of the target in degree 0, 1, ...
         dim: d.
         samples: n, at least 1; rounded in experiments only.
@@ -99,7 +99,8 @@ class PolynomialFeatures(AbstractHarmonicRidge):
         return self._squares(np.inf, degree)
 
     def _squares(self, dim: float, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
-        found, power = expansion(self.activation, self.geometry, dim, degree, self.activation.kinks)
+        function = self.activation.in_dimension(self.geometry, dim)
+        found, power = expansion(function, self.geometry, dim, degree, function.kinks)
         squares = without_roundoff(found, power) ** 2
         return squares, remainder(power, jnp.sum(squares))
 
@@ -113,8 +114,8 @@ class PolynomialFeatures(AbstractHarmonicRidge):
         penalty = jnp.asarray(self.penalty)
         if instance is None:
             return kernel_hat(self._kernel, inputs, tests, penalty)
-        width = jnp.sqrt(instance.shape[0])
-        return feature_hat(lambda rows: self.activation(rows @ instance.T) / width, inputs, tests, penalty)
+        width, function = jnp.sqrt(instance.shape[0]), self.activation.in_dimension(self.geometry, self.dim)
+        return feature_hat(lambda rows: function(rows @ instance.T) / width, inputs, tests, penalty)
 
     def _kernel(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
         degree = self.plan().nodes

@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -49,6 +51,34 @@ def scan_then_refine(
     ends = [1e-6 * (axis[-1] - axis[0]) for axis in axes]
     inside = tuple(a[0] + e < x < a[-1] - e for x, a, e in zip(point, axes, ends, strict=True))
     return ScanMinimum(point, value, inside)
+
+
+def lowest_point(function: eqx.Partial, nodes: Float[np.ndarray, " nodes"]) -> float:
+    """Where a function of one number is least between the first and the last of its nodes.
+
+    Args:
+        function: traceable; arrays that it is bound to are arguments of one compiled search.
+        nodes: of the scan, ascending.
+    """
+
+    def value_and_slope(point: Float[np.ndarray, "1"]) -> tuple[float, np.ndarray]:
+        value, slope = _value_and_slope(function, jnp.asarray(point[0]))
+        return float(value), np.atleast_1d(slope)
+
+    def values(points: Float[np.ndarray, "points 1"]) -> np.ndarray:
+        return np.asarray(_values(function, jnp.asarray(points[:, 0])))
+
+    return float(scan_then_refine(values, value_and_slope, [nodes]).point[0])
+
+
+@eqx.filter_jit
+def _values(function: Callable[[Any], Any], points: Float[Array, " points"]) -> Float[Array, " points"]:
+    return jax.vmap(function)(points)
+
+
+@eqx.filter_jit
+def _value_and_slope(function: Callable[[Any], Any], point: Float[Array, ""]) -> Any:
+    return jax.value_and_grad(function)(point)
 
 
 _STARTS = 6

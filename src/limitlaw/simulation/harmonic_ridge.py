@@ -155,6 +155,41 @@ def ridge_target(
     return jnp.sqrt(energies) @ polynomials
 
 
+def drawn_errors(
+    key: PRNGKeyArray, hat: HatMatrix, sizes: HarmonicSizes, power: tuple[Array, Array, Array]
+) -> dict[str, Array]:
+    """Errors on one function of a single projection and one draw of the noise.
+
+    Args:
+        key: of target and noise.
+        hat: the trained regression.
+        sizes: of the experiment.
+        power: energies by degree, energy above them, noise variance.
+    """
+    energies, above, noise_variance = power
+    points = jnp.concatenate([hat.inputs, hat.tests])
+    target = ridge_target(named(key, "target"), points, sizes.geometry, energies)
+    # Degrees that cannot be told apart look like noise that is the same at the same point.
+    target = target + jnp.sqrt(above) * jax.random.normal(named(key, "above"), target.shape)
+    noise = jnp.sqrt(noise_variance) * jax.random.normal(named(key, "noise"), (sizes.samples,))
+    labels = target[: sizes.samples] + noise
+    missed = jnp.mean((target[sizes.samples :] - hat.predict @ labels) ** 2)
+    return {
+        "test_error": missed + noise_variance,
+        "train_error": jnp.mean((hat.left @ labels) ** 2),
+    }
+
+
+def traces(hat: HatMatrix, sizes: HarmonicSizes) -> dict[str, Array]:
+    """Degrees of freedom, and the effective penalty that they mean."""
+    left = jnp.trace(hat.left)
+    degrees = sizes.samples - left
+    nu = hat.penalty / left
+    if sizes.features is not None:
+        nu = nu / (1 - degrees / sizes.features)
+    return {"degrees_of_freedom": degrees, "effective_penalty": nu}
+
+
 def draw_sets(key: PRNGKeyArray, sizes: HarmonicSizes) -> tuple[Array, Array]:
     """Training and test inputs."""
     return (

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import kinks_of
+from limitlaw.numerics.harmonics import Geometry
 from limitlaw.numerics.quadrature import gaussian_trapezoid, split_gaussian
 
 _SMOOTH_NODES = 161
@@ -47,6 +48,10 @@ class AbstractActivation(eqx.Module):
     def label(self) -> str:
         """Short name for legends."""
         return type(self).__name__.lower()
+
+    def in_dimension(self, geometry: Geometry, dim: float) -> "AbstractActivation":
+        """This function of a projection in d dimensions: itself, unless it is stated by degree."""
+        return self
 
     def derivative(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         """Slope at z, entry by entry; at a kink, JAX's convention."""

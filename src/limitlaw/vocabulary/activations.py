@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import is_traced, number
+from limitlaw.numerics.harmonics import Geometry, couplings, orthonormal
 from limitlaw.numerics.quadrature import gauss_hermite
 from limitlaw.vocabulary.activation import (
     AbstractActivation,
@@ -28,6 +29,7 @@ from limitlaw.vocabulary.activation import (
 __all__ = [
     "AbstractActivation",
     "Activation",
+    "ByDegree",
     "Cos",
     "Erf",
     "GaussianMoments",
@@ -191,13 +193,58 @@ class Hermite(AbstractSmooth):
         return current
 
     def moments(self, mean: Float[Array, "..."], std: Float[Array, "..."]) -> GaussianMoments:
-        nodes, weights = gauss_hermite(self.degree + 2)  # exact for the square
-        values = self(jnp.asarray(mean)[..., None] + jnp.asarray(std)[..., None] * nodes)
-        return GaussianMoments(values @ weights, values @ (weights * nodes), values**2 @ weights)
+        return _polynomial_moments(self, self.degree, mean, std)
 
     @property
     def label(self) -> str:
         return f"He{self.degree}"
+
+
+class ByDegree(AbstractSmooth):
+    """Sum of orthonormal polynomials: sum_k c_k q_k(z), those of the law of a projection.
+
+    They are Hermite polynomials of a Gaussian z. Models on a sphere or a hypercube of their own dimension
+    take that law's (Gegenbauer, Krawtchouk) in their place, so that the c_k are exact there.
+
+    Attributes:
+        coefficients: c_0, c_1, ...
+        geometry, dim: whose law; a model of its own dimension sets them.
+
+    Raises:
+        InvalidInput: no vector of finite numbers, not all of them zero.
+    """
+
+    coefficients: Float[Array, " degrees"] = eqx.field(converter=number)
+    geometry: Geometry = eqx.field(static=True, default="sphere", kw_only=True)
+    dim: float = eqx.field(static=True, default=np.inf, kw_only=True)
+
+    def __check_init__(self) -> None:
+        value = self.coefficients
+        if not hasattr(value, "shape") or np.ndim(value) != 1 or value.size == 0:
+            raise InvalidInput("ByDegree", "coefficients", "a vector", repr(value))
+        if isinstance(value, np.ndarray) and not (np.all(np.isfinite(value)) and value.any()):
+            raise InvalidInput("ByDegree", "coefficients", "finite and not all zero", value.tolist())
+
+    def in_dimension(self, geometry: Geometry, dim: float) -> "ByDegree":
+        return ByDegree(self.coefficients, geometry=geometry, dim=dim)
+
+    def __call__(self, z: Any) -> Array:
+        last = self.coefficients.shape[0] - 1
+        polynomials = orthonormal(jnp.asarray(z), couplings(self.geometry, self.dim, last))
+        return jnp.tensordot(jnp.asarray(self.coefficients), polynomials, 1)
+
+    def moments(self, mean: Float[Array, "..."], std: Float[Array, "..."]) -> GaussianMoments:
+        return _polynomial_moments(self, self.coefficients.shape[0] - 1, mean, std)
+
+    @property
+    def label(self) -> str:
+        return f"({', '.join(f'{c:g}' for c in np.asarray(self.coefficients))})"
+
+
+def _polynomial_moments(polynomial: Any, degree: int, mean, std) -> GaussianMoments:
+    nodes, weights = gauss_hermite(degree + 2)  # exact for the square
+    values = polynomial(jnp.asarray(mean)[..., None] + jnp.asarray(std)[..., None] * nodes)
+    return GaussianMoments(values @ weights, values @ (weights * nodes), values**2 @ weights)
 
 
 class Sum(AbstractActivation):
