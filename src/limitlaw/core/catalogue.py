@@ -61,6 +61,12 @@ FIGURES = {
     "attention-task-diversity": "from memorised tasks to the rule: linear attention, discrete posterior",
     "transformer-sequences": "trained attention: errors against pretraining sequences, and where they peak",
     "transformer-task-diversity": "a trained transformer: from memorised tasks to the rule",
+    "polynomial-phases": "random features: test error in the plane of log p/log d and log n/log d",
+    "polynomial-descent": "random features: test error against log p/log d and log n/log d",
+    "polynomial-windows": "random features: a degree being learned, by samples, by features, by both",
+    "kernel-descent": "kernel ridge regression: a peak at each degree's dimensions, and the best penalty",
+    "kernel-spectra": "kernel matrices: drawn spectra, the law of all degrees, and the limit",
+    "kernel-universality": "kernel matrices: four laws of the entries and three functions",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

@@ -15,7 +15,7 @@ from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.status import Status
 from limitlaw.models._fields import require_finite, require_nonnegative, require_positive
-from limitlaw.models._polynomial_regime import statement_limit
+from limitlaw.models._polynomial_regime import Regime, statement_limit, statement_regime
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.numerics.harmonics import GEOMETRIES, last_degree, multiplicities
 from limitlaw.numerics.scan import lowest_point
@@ -143,6 +143,13 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
     def limiting_coefficients(self, degree: int) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
         """The same as d grows."""
 
+    def regime(self: Any) -> Regime:
+        """(kind, degree) in which `limit` takes the sharp limit; its docstring has the kinds.
+
+        Two sizes are of one order when their ratio is between d^(-1/4) and d^(1/4).
+        """
+        return statement_regime(self)
+
     def limit(self: Any, regime: tuple[str, int] | None = None) -> Solution:
         """The sharp limit, d to infinity with n and p like powers of it, in which this statement lies.
 
@@ -151,8 +158,8 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
 
         Args:
             regime: (kind, degree): "samples" or "features" of the order of that degree's dimensions, "both",
-                "balanced" between degrees with n and p of one order, or "plateau". Found from the exponents
-                when None: two sizes are of one order when their ratio is between d^(-1/4) and d^(1/4).
+                "balanced" between degrees with n and p of one order, or "plateau". That of `regime()`
+                when None.
 
         Raises:
             InvalidInput: no such regime.

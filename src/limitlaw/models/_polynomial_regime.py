@@ -99,18 +99,22 @@ def statement_limit(model: Any, regime: tuple[str, int] | None) -> Solution:
     Raises:
         InvalidInput: no such regime.
     """
-    owner, degrees = type(model).__name__, max(len(model.energies) - 1, _DEGREES)
+    degrees = _degrees(model)
+    given = regime is not None
+    found = require_regime(type(model).__name__, regime, degrees) if given else statement_regime(model)
     with double_precision():
-        if regime is None:
-            sizes = (float(model.samples), float(model.width()))
-            found = find_regime(model.geometry, model.dim, *sizes, degrees)
-        else:
-            found = require_regime(owner, regime, degrees)
         return jax.tree.map(np.asarray, _compiled(model, found, degrees))
 
 
-_DEGREES = 8
-"""Degrees among which a regime is looked for."""
+def statement_regime(model: Any) -> Regime:
+    """The regime of a statement by the exponents of its sizes."""
+    sizes = (float(model.samples), float(model.width()))
+    return find_regime(model.geometry, model.dim, *sizes, _degrees(model))
+
+
+def _degrees(model: Any) -> int:
+    """Degrees among which a regime is looked for."""
+    return max(len(model.energies) - 1, 8)
 
 
 @eqx.filter_jit

@@ -67,9 +67,12 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
         samples: n, at least 2; rounded in experiments only.
         data: "sphere", "gaussian", "rademacher" or "uniform".
         law: "finite" or "limit".
+        degree: of the limit, from 1; None finds it from the exponent of n: where n and the dimensions of a
+            degree have a ratio between d^(-1/4) and d^(1/4).
 
     Raises:
-        InvalidInput: a size is out of range, or there are no such data or law.
+        InvalidInput: a size is out of range, there are no such data or law, or a degree is given to the
+            finite law, which has them all.
     """
 
     function: AbstractActivation = eqx.field(converter=as_activation)
@@ -77,6 +80,7 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     samples: Float[Array, ""] = eqx.field(converter=number)
     data: Data = eqx.field(static=True, default="sphere")
     law: Literal["finite", "limit"] = eqx.field(static=True, default="finite")
+    degree: int | None = eqx.field(static=True, default=None)
 
     reference: ClassVar[Reference] = UNIVERSALITY
     standing: ClassVar[Standing] = Standing.HEURISTIC
@@ -102,6 +106,9 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
                 allowed = "one of " + ", ".join(f'"{name}"' for name in known)
                 raise InvalidInput(owner, field, allowed, repr(getattr(self, field)))
         require_finite_power(owner, "function", self.function)
+        if self.degree is not None and not (self.law == "limit" and _is_degree(self.degree)):
+            allowed = f'None, or from 1 to {_LARGEST} with law="limit"'
+            raise InvalidInput(owner, "degree", allowed, repr(self.degree))
 
     @classmethod
     def example(cls) -> Self:
@@ -179,7 +186,9 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
         """One degree and the semicircle of all higher ones; the semicircle alone where no degree is near."""
         function = self._stated(np.inf)
         found, power = expansion(function, "sphere", np.inf, _LARGEST, function.kinks)
-        kind, degree = find_regime(self._geometry, self.dim, float(self.samples), np.inf, _LARGEST)
+        kind, degree = "samples", self.degree
+        if degree is None:
+            kind, degree = find_regime(self._geometry, self.dim, float(self.samples), np.inf, _LARGEST)
         if kind == "plateau":
             none = jnp.zeros(0)
             return FreeSum(none, none, remainder(power, jnp.sum(found[:degree] ** 2)))
@@ -226,6 +235,10 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
         matrix = kernel_matrix(self.draw(sizes, named(key, "instance")), self._stated(self.dim))
         none = jnp.zeros((sizes.samples, 0))
         return DrawnGram(matrix, none, jnp.asarray(sizes.samples), sizes.samples)
+
+
+def _is_degree(value: Any) -> bool:
+    return is_count(value, 1) and value <= _LARGEST
 
 
 _PANELS = 96

@@ -92,7 +92,8 @@ def _bins(span: tuple[float, float], bins: int, logx: bool) -> np.ndarray:
 
 def _draw_histogram(axes: Axes, law, values: np.ndarray, ends: np.ndarray, prefix: str) -> None:
     heights = histogram(values, ends) * (1.0 if law is None else float(law.share))
-    name = f"{prefix}drawn ({len(values)} matrices of {values.shape[1]} features)"
+    side = "rows" if law is not None and law.normalisation == "own" else "features"
+    name = f"{prefix}drawn ({len(values)} matrices of {values.shape[1]} {side})"
     axes.stairs(heights, ends, fill=True, alpha=0.35, color=_DRAWN, label=name)
 
 
