@@ -1,4 +1,4 @@
-"""Sizes that are powers of the dimension: the equivalent, kernel spectra, one replica against its products."""
+"""Sizes that are powers of the dimension: equivalent, kernel spectra, one replica against its products."""
 
 import jax
 import jax.numpy as jnp

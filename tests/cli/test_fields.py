@@ -19,6 +19,14 @@ def test_parameters_and_vectors():
     assert build_model("spiked-random-features", ["fraction=none"]).fraction is None
 
 
+def test_kernels_and_functions_by_degree():
+    matrix = build_model("inner-product-kernel", ["function=(0,0,0.8)", "law=limit", "degree=2", "dim=50"])
+    np.testing.assert_array_equal(matrix.function.coefficients, [0.0, 0.0, 0.8])
+    assert (matrix.degree, matrix.dim) == (2, 50)
+    assert build_model("inner-product-kernel", ["function=hermite2"]).function.degree == 2
+    np.testing.assert_array_equal(build_model("kernel-ridge", ["kernel=(0,1)"]).kernel.parts, [0.0, 1.0])
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

@@ -103,6 +103,34 @@ def test_law_is_the_drawn_spectrum(name):
         assert limit > 2 * near
 
 
+def test_functions_by_degree_are_exact_in_their_dimension():
+    """c_k of d, the same in the limit; a function of Hermite polynomials has others at d = 20."""
+    by_degree = Kernel(A.ByDegree((0.0, 0.0, 0.8, 0.6)), 20, 200)
+    plain = Kernel(hermite(h2=0.8, h3=0.6), 20, 200)
+    with double_precision():
+        law, other = by_degree.resolvent(None), plain.resolvent(None)
+        limit = dataclasses.replace(by_degree, law="limit").resolvent(None)
+    kept = law.scales[np.abs(law.scales) > 1e-12]
+    np.testing.assert_allclose(kept, [0.8, 0.6], rtol=1e-10)
+    assert float(law.semicircle) == 0
+    np.testing.assert_allclose([limit.scales[0], limit.semicircle], [0.8, 0.36], rtol=1e-10)
+    assert abs(float(other.scales[2]) - 0.8) > 0.02
+    with double_precision():
+        np.testing.assert_allclose(A.ByDegree((0, 0, 0.8, 0.6))(0.7), plain.function(0.7), rtol=1e-12)
+
+
+def test_the_limit_of_a_given_degree():
+    """n = 5 B_2 at d = 20 is nearer to degree three; its limit at degree two is asked for by name."""
+    model = Kernel(A.ByDegree((0.0, 0.0, 0.8, 0.6)), 20, 1045, law="limit")
+    assert float(model.resolvent(None).scales[0]) == pytest.approx(0.6)
+    named = dataclasses.replace(model, degree=2).resolvent(None)
+    assert float(named.scales[0]) == pytest.approx(0.8)
+    assert float(named.ratios[0]) == pytest.approx(0.2)
+    for degree, law in ((0, "limit"), (9, "limit"), (2, "finite")):
+        with pytest.raises(ll.errors.InvalidInput, match=r"degree must be None, or from 1 to 8 with law"):
+            dataclasses.replace(model, degree=degree, law=law)
+
+
 def test_moments_are_exact():
     for data in ("sphere", "rademacher"):
         model = Kernel(hermite(h0=0.1, h1=0.3, h2=0.8, h3=0.4), 12, 40, data)

@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 
 import limitlaw as ll
 from limitlaw.checks import check_model
-from limitlaw.numerics.harmonics import couplings, multiplicities, orthonormal
+from limitlaw.numerics.harmonics import multiplicities
 
 Features, Kernel = ll.models.PolynomialFeatures, ll.models.KernelRidge
 TRACES = np.array([0.5, 0.8, 0.6, 0.5, 0.3]) ** 2
 ENERGIES = np.array([0.1, 1.0, 0.5, 0.3, 0.2])
 
 
-def polynomial(dim, roots=(0.5, 0.8, 0.6, 0.5, 0.3)):
-    """An activation of given coefficients in one dimension; inf is Hermite."""
-    own = couplings("sphere", dim, len(roots) - 1)
-    return ll.activations.Activation(lambda t: jnp.tensordot(jnp.asarray(roots), orthonormal(t, own), 1))
+ROOTS = ll.activations.ByDegree((0.5, 0.8, 0.6, 0.5, 0.3))
+"""An activation of given coefficients in every dimension."""
 
 
 @pytest.mark.parametrize(
@@ -62,7 +60,7 @@ B2 = multiplicities("sphere", 10**6, 2)[2]
 )
 def test_engine_reaches_the_sharp_limits(samples, features, kind):
     dim = 10**6
-    model = Features(polynomial(np.inf), ENERGIES, dim, samples, features, 0.1, 0.2)
+    model = Features(ROOTS, ENERGIES, dim, samples, features, 0.1, 0.2)
     exact, limit = ll.solve(model), model.limit()
     assert limit.order_parameters["degree"] == 2
     for name in ("bias", "train_error", "variance"):
@@ -101,7 +99,7 @@ def test_many_features_are_the_kernel():
     kernel = ll.theory.ridge_equivalent(TRACES / counts, 200.0, 0.1, counts, ENERGIES)
     wide = ll.theory.ridge_equivalent(TRACES / counts, 200.0, 0.1, counts, ENERGIES, features=1e12)
     assert wide.bias == pytest.approx(float(kernel.bias), rel=1e-8)
-    model = Features(polynomial(30), ENERGIES, 30, 200, np.inf, 0.1)
+    model = Features(ROOTS, ENERGIES, 30, 200, np.inf, 0.1)
     by_coefficients = Kernel(TRACES, ENERGIES, 30, 200, 0.1)
     for name, value in ll.solve(model).observables.items():
         assert ll.solve(by_coefficients)[name] == pytest.approx(float(value), rel=1e-9)
@@ -125,7 +123,7 @@ def test_zero_penalty():
         1e-9
     )
     assert growth == pytest.approx(float(again), rel=1e-3)
-    solved = ll.solve(Features(polynomial(40), ENERGIES, 40, 300, 300, 0.0, 0.1))
+    solved = ll.solve(Features(ROOTS, ENERGIES, 40, 300, 300, 0.0, 0.1))
     assert np.isinf(solved["test_error"])
     assert solved["train_error"] == 0
 
@@ -142,8 +140,23 @@ def test_best_penalty_is_the_bayes_value():
 
     best = error(expected)
     assert best < min(error(0.98 * expected), error(1.02 * expected))
-    found = ll.optimise(model, minimise="test_error", over="penalty")
-    assert float(found.model.penalty) == pytest.approx(expected, rel=0.01)
+    assert float(model.at_best_penalty().penalty) == pytest.approx(expected, rel=1e-3)
+
+
+def test_best_penalty_is_zero_where_degrees_above_are_ridge_enough():
+    """Little noise, and a tail beyond the Bayes value: no penalty helps."""
+    model = Kernel((0.0, 1.0, 0.5), (0.0, 1.0), 200, 150, 0.1, 0.01)
+    best = model.at_best_penalty()
+    assert best.penalty == 0
+    assert ll.solve(best)["test_error"] < ll.solve(dataclasses.replace(model, penalty=1e-4))["test_error"]
+
+
+def test_best_penalty_is_the_lowest_of_a_fine_grid():
+    model = dataclasses.replace(Kernel.example(), samples=60, noise_variance=2.0)
+    best = float(ll.solve(model.at_best_penalty())["test_error"])
+    grid = ll.Study(model, {"penalty": np.geomspace(1e-6, 1e3, 400)}).solve()["test_error"].values
+    assert best <= grid.min() + 1e-9
+    assert best > grid.min() - 1e-3
 
 
 @pytest.mark.parametrize("geometry", ["sphere", "hypercube"])

@@ -13,7 +13,7 @@ from limitlaw.core.precision import double_precision
 A = ll.activations
 ALL = [
     A.Tanh(), A.Erf(), A.Erf(scale=1.0), A.Sin(), A.Cos(), A.ReLU(), A.Sign(), A.Linear(), A.Softplus(),
-    A.Hermite(0), A.Hermite(3), A.Hermite(6), A.Sum((A.Tanh(), A.ReLU()), (0.4, -1.3)), A.Activation(jnp.abs, kinks=(0.0,)),
+    A.Hermite(0), A.Hermite(3), A.Hermite(6), A.ByDegree((0.3, -0.5, 0.2, 0.7)), A.Sum((A.Tanh(), A.ReLU()), (0.4, -1.3)), A.Activation(jnp.abs, kinks=(0.0,)),
     A.Activation(lambda z: jnp.clip(z, -0.5, 1.0), kinks=(-0.5, 1.0)),
 ]  # fmt: skip
 

@@ -16,8 +16,6 @@ from limitlaw.cli.risks import (
 from limitlaw.core.catalogue import ACTIVATIONS, find, model_class
 from limitlaw.core.errors import InvalidInput, UnknownName
 
-NAMED = ("activation", "target")
-
 
 def build_model(name: str, settings: list[str]) -> Any:
     """The model's example with some fields set.
@@ -65,9 +63,8 @@ def build_axes(model: Any, axes: dict[str, list[float] | list[str]]) -> dict[str
 
 def parse_value(model: Any, field: str, text: str) -> Any:
     """One value: a number, a vector "(1,-0.6)", none, or an object by name."""
-    if field == "activation":
-        parts = entries(text)
-        return parse_activation(text) if parts is None else tuple(parse_activation(part) for part in parts)
+    if field in ("activation", "function"):
+        return _activations(text)
     if field == "target":
         return parse_target(text)
     if field == "loss":
@@ -86,9 +83,22 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return parse_network(text)
     if isinstance(getattr(model, field), str):
         return text
-    if isinstance(getattr(model, field), int):
+    if _types(model)[field] in (int, int | None):
         return _integer(model, field, text)
     return _numbers(model, field, text)
+
+
+def _activations(text: str) -> Any:
+    """One by name, one for each group in brackets, or the coefficients of one by degree."""
+    from limitlaw.vocabulary.activations import ByDegree
+
+    parts = entries(text)
+    if parts is None:
+        return parse_activation(text)
+    try:
+        return ByDegree(numbers(text))
+    except ValueError:
+        return tuple(parse_activation(part) for part in parts)
 
 
 def _numbers(model: Any, field: str, text: str) -> Any:
@@ -144,6 +154,10 @@ def parse_target(text: str) -> Any:
     if name.lower() in ("labels", "sign-labels"):
         return SignLabels(variance)
     return SingleIndex(parse_activation(name), variance)
+
+
+def _types(model: Any) -> dict[str, Any]:
+    return {field.name: field.type for field in dataclasses.fields(model)}
 
 
 def _optional(model: Any) -> list[str]:
