@@ -10,6 +10,7 @@ MODELS = {
     "spiked-random-features": "limitlaw.models:SpikedRandomFeatures",
     "random-features": "limitlaw.models:RandomFeatures",
     "frozen-features": "limitlaw.models:FrozenFeatures",
+    "noise-injection": "limitlaw.models:NoiseInjection",
     "linear-attention": "limitlaw.models:LinearAttention",
     "fixed-tasks": "limitlaw.models:FixedTasks",
     "trained-attention": "limitlaw.models:TrainedAttention",

@@ -8,6 +8,7 @@ from limitlaw.models.giant_step import GiantStep
 from limitlaw.models.inner_product_kernel import InnerProductKernel
 from limitlaw.models.kernel_ridge import KernelRidge
 from limitlaw.models.linear_attention import LinearAttention
+from limitlaw.models.noise_injection import NoiseInjection
 from limitlaw.models.polynomial_features import PolynomialFeatures
 from limitlaw.models.random_features import RandomFeatures
 from limitlaw.models.spiked_random_features import SpikedRandomFeatures
@@ -22,6 +23,7 @@ __all__ = [
     "InnerProductKernel",
     "KernelRidge",
     "LinearAttention",
+    "NoiseInjection",
     "PolynomialFeatures",
     "RandomFeatures",
     "SpikedRandomFeatures",

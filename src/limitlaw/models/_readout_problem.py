@@ -153,16 +153,16 @@ class ReadoutProblem(eqx.Module):
 
     def _two_halves(self, bulk: AbstractBulk, nodes: int, level: int) -> TwoHalves:
         tables = self.tables(nodes)
-        weights = _weight_half(bulk, self.penalty)
+        weights = weight_half(bulk, self.penalty)
         first = jax.lax.stop_gradient(self._first_state(tables, bulk))
         return TwoHalves(
             tables,
             self._channel(level),
             self._projection(tables),
-            self.loss,
             weights,
             self.samples_per_feature,
             first,
+            self.loss,
         )
 
     def _first_state(self, tables: Tables, bulk: AbstractBulk) -> State:
@@ -207,7 +207,7 @@ def _level(spikes: int, nodes: int) -> int:
     return 1 + _LATENT_COUNTS[min(spikes, 2)].index(nodes)
 
 
-def _weight_half(bulk: AbstractBulk, penalty: Any) -> AbstractWeightHalf:
+def weight_half(bulk: AbstractBulk, penalty: Any) -> AbstractWeightHalf:
     if not isinstance(penalty, AbstractPenalty):
         return RidgeWeights(bulk, jnp.asarray(penalty))
     assert isinstance(bulk, AbstractDecoupledBulk)

@@ -86,7 +86,7 @@ class ConvexLearner(eqx.Module):
         design, labels, inside = training_set(instance, sizes, key)
         # Spare rows need a label that the loss knows.
         risk = ConvexRisk(design, jnp.where(inside, labels, 1.0), inside, self.loss, self.penalty)
-        return _estimate(risk, minimise(risk, self.steps), sizes.samples)
+        return convex_estimate(risk, minimise(risk, self.steps), sizes.samples)
 
 
 def storing_design(sizes: Sizes) -> Sizes:
@@ -95,7 +95,14 @@ def storing_design(sizes: Sizes) -> Sizes:
     return dataclasses.replace(sizes, padded_samples=rows)
 
 
-def _estimate(risk: ConvexRisk, minimum: Minimum, samples: Int[Array, ""]) -> ConvexEstimate:
+def convex_estimate(risk: ConvexRisk, minimum: Minimum, samples: Int[Array, ""]) -> ConvexEstimate:
+    """What a search for the minimum of a risk is worth: NaN unless its certificate is accepted.
+
+    Args:
+        risk: what was minimised.
+        minimum: what the search found.
+        samples: n, over which sums become means.
+    """
     # NaN is kept for what was never run.
     certificate = jnp.where(jnp.isnan(minimum.certificate), jnp.inf, minimum.certificate)
     poison = jnp.where(certificate <= ACCEPTED, 0.0, jnp.nan)

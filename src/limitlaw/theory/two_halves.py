@@ -7,6 +7,9 @@ Appendix C; K groups, s spikes and other penalties follow by the same steps. Squ
 `theory.ridge`, where all but the responses is linear.
 """
 
+import abc
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -33,7 +36,7 @@ from limitlaw.theory.readout import (
     conditional_error,
     field_law,
 )
-from limitlaw.theory.variance_sector import pair_products, unpack
+from limitlaw.theory.variance_sector import pack, pair_products, unpack
 from limitlaw.theory.weight_half import AbstractWeightHalf, Weights
 from limitlaw.vocabulary.losses import AbstractLoss
 from limitlaw.vocabulary.targets import AbstractLabelTarget
@@ -46,14 +49,13 @@ class State(eqx.Module):
     readout: Readout
 
 
-class TwoHalves(AbstractSystem):
-    """The tabulated equations of one model.
+class AbstractTwoHalves(AbstractSystem):
+    """The tabulated equations of one model, but for what a sample does with its field.
 
     Attributes:
         tables: latent rule, group functions and label moments at its nodes.
         channel: law of the label given latent and field.
         projection: E[z | kappa] at the latent's nodes.
-        loss: of a sample.
         weights: bulk and penalty.
         samples_per_feature: n/p.
         first: state from which sweeps start.
@@ -62,10 +64,25 @@ class TwoHalves(AbstractSystem):
     tables: Tables
     channel: Channel
     projection: Float[Array, " nodes"]
-    loss: AbstractLoss
     weights: AbstractWeightHalf
     samples_per_feature: Float[Array, ""]
     first: State
+
+    @abc.abstractmethod
+    def laws(self, state: State) -> tuple[FieldLaw, Any]:
+        """Law of the field, and what else samples feel, arrays at the latent's nodes."""
+
+    @abc.abstractmethod
+    def averages(self, law: FieldLaw, variance: Any) -> Any:
+        """What samples do, averaged over label and field: `OutputAverages`, or a record with its names."""
+
+    @abc.abstractmethod
+    def conjugates(self, averages: Any) -> tuple[Loads, ForceVariances]:
+        """Stiffness and variance of the samples' forces, as the weights feel them."""
+
+    @abc.abstractmethod
+    def errors(self, state: State, law: tuple[FieldLaw, Any]) -> dict[str, Float[Array, ""]]:
+        """Errors and losses on fresh samples and on those of training."""
 
     def start(self) -> Float[Array, " unknowns"]:
         return ravel_pytree(self.first)[0]
@@ -76,11 +93,11 @@ class TwoHalves(AbstractSystem):
 
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         now = self.unpacked(state)
-        law, variance = self.laws(now)
-        return ravel_pytree(self._answer(now, law, self.averages(law, variance)))[0]
+        law = self.laws(now)
+        return ravel_pytree(self._answer(now, law[0], self.averages(*law)))[0]
 
     def linearised(self, state):
-        # Inner nodes see the unknowns through four numbers at each latent node: four tangents serve them all.
+        # Inner nodes see the unknowns through few numbers at each latent node: as many tangents serve all.
         law = self.laws(self.unpacked(state))
         averages, slopes = self._sloped_averages(law)
 
@@ -90,12 +107,12 @@ class TwoHalves(AbstractSystem):
             shifted = [
                 value + jnp.sum(slope * shift, axis=0) for value, slope in zip(averages, slopes, strict=True)
             ]
-            return ravel_pytree(self._answer(self.unpacked(point), moved[0], OutputAverages(*shifted)))[0]
+            return ravel_pytree(self._answer(self.unpacked(point), moved[0], type(averages)(*shifted)))[0]
 
         return step(state), jax.jacfwd(step)(state)
 
-    def _sloped_averages(self, law: tuple[FieldLaw, Float[Array, " nodes"]]):
-        """Averages, and their slopes in centre, variance, teacher and response at each node."""
+    def _sloped_averages(self, law: tuple[FieldLaw, Any]):
+        """Averages, and their slopes in every number of the law at each node."""
         leaves, structure = jax.tree.flatten(law)
 
         def along(tangent):
@@ -108,45 +125,34 @@ class TwoHalves(AbstractSystem):
         averages, slopes = jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(leaves)))
         return averages, slopes
 
-    def laws(self, state: State) -> tuple[FieldLaw, Float[Array, " nodes"]]:
-        """Law of the field, and V, at the latent's nodes."""
-        products = pair_products(self.tables.groups)
-        response = jnp.concatenate([state.responses.slope.ravel(), state.responses.noise]) @ products
-        return field_law(self.tables.groups, state.readout), response
-
-    def averages(self, law: FieldLaw, variance: Float[Array, " nodes"]) -> OutputAverages:
-        """What samples do, averaged over label and field."""
-        return output_averages(self.channel, self.loss, self.projection, law, variance)
-
-    def _answer(self, state: State, law: FieldLaw, averages: OutputAverages) -> State:
+    def _answer(self, state: State, law: FieldLaw, averages: Any) -> State:
         """The state that answers the samples."""
         overlaps, weights = self.answer(state, law, averages)
         readout = Readout(*overlaps, weights.moments.bulk_norm, weights.moments.norm)
         return State(weights.responses, readout)
 
-    def answer(
-        self, state: State, law: FieldLaw, averages: OutputAverages
-    ) -> tuple[DirectionOverlaps, Weights]:
+    def answer(self, state: State, law: FieldLaw, averages: Any) -> tuple[DirectionOverlaps, Weights]:
         """Overlaps and weights that answer the samples."""
-        loads, variances = self._averaged(averages.stiffness), self._averaged(averages.square)
+        loads, variances = self.conjugates(averages)
         groups = self.tables.groups
         pull = self.samples_per_feature * self.tables.latent.weights
         # The force is linearised around the current predictor: a Newton step for the overlaps.
         aimed = averages.force + averages.stiffness * law.centre
         acting = direction_forces(groups, pull * averages.stiffness, pull * aimed, pull * averages.teacher)
         scale = natural_scale(groups, self.weights.mean_square_rows(), pull * averages.stiffness)
-        gram = self.weights.directions(Loads(*loads), state.responses)
+        gram = self.weights.directions(loads, state.responses)
         overlaps, forces = solve_overlaps(gram, acting, scale)
-        weights = self.weights.update(
-            Loads(*loads), state.responses, forces, ForceVariances(*variances), state.readout.norm
-        )
+        weights = self.weights.update(loads, state.responses, forces, variances, state.readout.norm)
         return overlaps, weights
 
-    def _averaged(self, values: Float[Array, " nodes"]):
-        """n/p times the average against slope_k slope_l, and against noise_k."""
-        rule = self.samples_per_feature * self.tables.latent.weights * values
-        packed = unpack(pair_products(self.tables.groups) @ rule, self.tables.groups.means.shape[0])
-        return packed.slope, packed.noise
+    def loaded(
+        self, products: Float[Array, "unknowns nodes"], stiffness: Any, square: Any
+    ) -> tuple[Loads, ForceVariances]:
+        """n/p times averages of stiffness and squared force against slope_k slope_l and noise_k."""
+        rule = self.samples_per_feature * self.tables.latent.weights
+        groups = self.tables.groups.means.shape[0]
+        load, variance = (unpack(products @ (rule * value), groups) for value in (stiffness, square))
+        return Loads(load.slope, load.noise), ForceVariances(variance.slope, variance.noise)
 
     def scale(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         now, groups, rule = self.unpacked(state), self.tables.groups, self.tables.latent.weights
@@ -164,6 +170,36 @@ class TwoHalves(AbstractSystem):
         return jnp.maximum(jnp.abs(ravel_pytree(sizes)[0]), _TINY)
 
 
+class TwoHalves(AbstractTwoHalves):
+    """Each sample feels the loss of one prediction.
+
+    Attributes:
+        loss: of a sample.
+    """
+
+    loss: AbstractLoss
+
+    def laws(self, state: State) -> tuple[FieldLaw, Float[Array, " nodes"]]:
+        """Law of the field, and V, at the latent's nodes."""
+        products = pair_products(self.tables.groups)
+        return field_law(self.tables.groups, state.readout), pack(state.responses) @ products
+
+    def averages(self, law: FieldLaw, variance: Float[Array, " nodes"]) -> OutputAverages:
+        return output_averages(self.channel, self.loss, self.projection, law, variance)
+
+    def conjugates(self, averages: OutputAverages) -> tuple[Loads, ForceVariances]:
+        return self.loaded(pair_products(self.tables.groups), averages.stiffness, averages.square)
+
+    def errors(self, state: State, law: tuple[FieldLaw, Any]) -> dict[str, Float[Array, ""]]:
+        given = loss_errors(self.channel, self.loss, self.projection, *law)
+        if not self.loss.takes_labels:
+            given = given | {"test_error": conditional_error(self.tables, state.readout)}
+            if isinstance(self.channel.target, AbstractLabelTarget):
+                wrong = classification_error(self.channel, self.projection, law[0])
+                given = given | {"classification_error": wrong}
+        return {name: self.tables.latent.weights @ values for name, values in given.items()}
+
+
 _TINY = 1e-200
 """Below this an unknown is zero, and any change of it would be infinite."""
 
@@ -175,7 +211,7 @@ def _outer(vector):
     return vector[:, None] * vector[None, :]
 
 
-def solve_two_halves(system: TwoHalves, coarse: TwoHalves) -> ReadoutLimit:
+def solve_two_halves(system: AbstractTwoHalves, coarse: AbstractTwoHalves) -> ReadoutLimit:
     """Solve a system and name its errors.
 
     Args:
@@ -185,10 +221,10 @@ def solve_two_halves(system: TwoHalves, coarse: TwoHalves) -> ReadoutLimit:
     root = fixed_point(system, near=_NEAR)
     state = system.unpacked(root.state)
     gap = jnp.max(jnp.abs(coarse.step(root.state) - root.state) / system.scale(root.state))
-    law, variance = system.laws(state)
-    averages = system.averages(law, variance)
-    penalty = system.answer(state, law, averages)[1].penalty
-    errors = _errors(system, state, law, variance)
+    law = system.laws(state)
+    averages = system.averages(*law)
+    penalty = system.answer(state, law[0], averages)[1].penalty
+    errors = system.errors(state, law)
     return ReadoutLimit(
         errors | {"train_objective": errors["train_loss"] + penalty / system.samples_per_feature},
         state.readout,
@@ -208,13 +244,3 @@ _NEAR = 0.05
 def _judge(status: Int[Array, ""], gap: Float[Array, ""]) -> Int[Array, ""]:
     unresolved = (status == Status.CONVERGED) & ~(gap < _COARSE_GAP)
     return jnp.where(unresolved, jnp.asarray(int(Status.UNRESOLVED)), status)
-
-
-def _errors(system: TwoHalves, state: State, law: FieldLaw, variance) -> dict[str, Float[Array, ""]]:
-    given = loss_errors(system.channel, system.loss, system.projection, law, variance)
-    if not system.loss.takes_labels:
-        given = given | {"test_error": conditional_error(system.tables, state.readout)}
-        if isinstance(system.channel.target, AbstractLabelTarget):
-            wrong = classification_error(system.channel, system.projection, law)
-            given = given | {"classification_error": wrong}
-    return {name: system.tables.latent.weights @ values for name, values in given.items()}
