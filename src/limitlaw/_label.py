@@ -33,6 +33,7 @@ AXES = {
     "row_norm_variance": ("group",),
     "shift": (),
     "learnability": ("degree",),
+    "bias_factors": ("degree",),
 }
 """Axes of order parameters, after the axes of the study."""
 

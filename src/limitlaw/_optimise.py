@@ -24,6 +24,9 @@ POSITIVE = (
     "step_size",
     "step_samples_per_dim",
     "bulk_variance",
+    "samples",
+    "features",
+    "injected_variance",
 )
 """Fields searched by their logarithm."""
 

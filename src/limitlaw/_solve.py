@@ -200,8 +200,10 @@ def _padded(column: Sequence[np.ndarray]) -> np.ndarray:
 def _nan_unless_trusted(solution: Solution) -> Solution:
     status = solution.convergence.status
     trusted = (status == Status.CONVERGED) | (status == Status.DIVERGED)
+    # A factor, so that slopes are NaN too.
+    factor = jnp.where(trusted, 1.0, jnp.nan)
     observables, order_parameters = jax.tree.map(
-        lambda value: jnp.where(trusted, value, jnp.nan), (solution.observables, solution.order_parameters)
+        lambda value: factor * value, (solution.observables, solution.order_parameters)
     )
     return Solution(observables, order_parameters, solution.convergence, solution.standing)
 

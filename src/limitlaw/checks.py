@@ -161,7 +161,11 @@ def _experiment(model: Any, dim: int, replicas: int, seed: int) -> list[CheckEnt
     measured = [simulate(model, size, replicas, seed) for size in sizes]
     return [
         _names(model, theory, measured[0]),
-        *(_agreement(model, theory, name, *_limit_of(measured, name)) for name in theory.observables),
+        *(
+            _agreement(model, theory, name, *_limit_of(measured, name))
+            for name in theory.observables
+            if name not in model.unmeasured
+        ),
     ]
 
 
@@ -175,7 +179,7 @@ def _limit_of(measured: list[Measurements], name: str) -> tuple[Any, Any]:
 
 def _names(model: Any, theory: Any, measured: Measurements) -> CheckEntry:
     known = measured.observables | measured.order_parameters
-    names = [*theory.observables, *(name for name in theory.order_parameters if name not in model.unmeasured)]
+    names = [name for name in (*theory.observables, *theory.order_parameters) if name not in model.unmeasured]
     missing = [name for name in names if name not in known]
     return CheckEntry(
         "the experiment measures what the theory names", not missing, ", ".join(missing) or "all"

@@ -198,3 +198,60 @@ def test_mistakes_are_sentences(changes, sentence):
         dataclasses.replace(Kernel.example(), **changes)
     with pytest.raises(ll.errors.InvalidInput, match="moments are not known otherwise"):
         ll.solve(dataclasses.replace(Kernel.example(), data="gaussian"))
+
+
+NARROW = [
+    lambda: ll.spectrum(Kernel(A.Sin(), 8, 3000)),
+    lambda: ll.spectrum(Kernel(jnp.exp, 8, 3000)),
+    lambda: ll.spectrum(Kernel(A.ReLU(), 5, 10**6)),
+    lambda: free([0.8], [0.25], 1e-6),
+    lambda: free([0.8], [0.05], 1e-5),
+    lambda: free([0.8], [1.0]),
+    lambda: ll.spectrum(Kernel(A.ReLU(), 10**6, 10**12)),
+]
+
+
+@pytest.mark.parametrize("law", NARROW)
+def test_narrow_bands_and_hard_edges_keep_their_mass(law):
+    one = law()
+    assert one.mass == pytest.approx(1, abs=1e-4)
+    shares = np.array([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(one.cdf(one.quantile(shares)), shares, atol=1e-3)
+
+
+def test_signs_have_few_dimensions_in_their_last_degrees():
+    """The parity of all entries is one eigenvalue; moments count it too."""
+    model = Kernel(A.Sign(), 51, 700, "rademacher")
+    found = ll.spectrum(model).outliers
+    place = found.location[found.degree == 51]
+    assert ll.simulate(model, spectrum=True)["eigenvalues"][0].min() == pytest.approx(
+        float(place[0]), abs=0.15
+    )
+    small = Kernel(A.Sign(), 21, 100, "rademacher")
+    theory, measured = ll.solve(small), ll.simulate(small, replicas=200, seed=4)
+    for name, value in theory.observables.items():
+        assert abs(measured.mean(name) - value) <= 4 * measured.standard_error(name) + 1e-12, name
+
+
+def test_poles_at_one_place_are_one_cluster():
+    model = Kernel(A.Sign(), 5, 200, "rademacher")
+    found = ll.spectrum(model).outliers
+    values = np.sort(ll.simulate(model, spectrum=True, seed=1)["eigenvalues"][0])
+    assert found.size[0] == pytest.approx(6)
+    assert values[-6:].mean() == pytest.approx(found.location[0], abs=0.15)
+    assert values[-7] < values[-6] - 1
+
+
+def test_a_mean_hides_the_eigenvalues_of_norms():
+    """With c_0 sqrt(n) far above the coupling one of the two is in the bulk, the other moves the mean's own."""
+    model = Kernel(A.Activation(jnp.abs, kinks=(0.0,)), 50, 700, "gaussian")
+    found = ll.spectrum(model).outliers
+    assert found.degree.tolist() == [0]
+    values = ll.simulate(model, spectrum=True, replicas=4)["eigenvalues"]
+    assert values.max(axis=1).mean() == pytest.approx(found.location[0], abs=0.35)
+
+
+def test_a_limit_without_its_degree_is_the_semicircle_of_the_rest():
+    law = ll.spectrum(Kernel(A.ByDegree((0.0, 0.0, 0.8)), 20, 1045, law="limit"))
+    assert (law.atoms.location[0], law.atoms.mass[0]) == (0.0, 1.0)
+    assert law.edges.shape == (0, 2)

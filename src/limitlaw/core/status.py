@@ -38,10 +38,9 @@ _SENTENCES = {
         "the iteration left the finite numbers; check for extreme strengths, ratios or a vanishing penalty"
     ),
     Status.UNRESOLVED: (
-        "the average over the latent variable is not resolved by its quadrature, or a kernel by the degrees "
-        "that were kept (raise the dimension or the penalty); lower the spike strength, "
-        "or raise a tiny penalty (its errors are dominated by rare samples), or take a spectrum further from "
-        "the real axis"
+        "an average is not resolved by its quadrature, or a kernel by the degrees that were kept; raise a "
+        "tiny penalty (its errors are dominated by rare samples), lower a spike's strength, raise a kernel's "
+        "dimension, or take a spectrum further from the real axis"
     ),
     Status.SEPARABLE: (
         "no finite minimiser was found at zero penalty: with too few samples some readout classifies every "

@@ -3,14 +3,13 @@
 import reprlib
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import real_points
-from limitlaw.core.precision import double_precision, is_traced
+from limitlaw.core.precision import double_precision, eagerly, is_traced
 from limitlaw.numerics.harmonics import projection_rule
 from limitlaw.vocabulary.activation import AbstractActivation
 from limitlaw.vocabulary.biases import Trained
@@ -157,8 +156,13 @@ def _show(value: np.ndarray) -> str:
 
 
 def require_finite_power(owner: str, field: str, function: AbstractActivation) -> None:
-    """Refuse a function without a finite second moment: it has poles, or grows too fast."""
-    with jax.ensure_compile_time_eval(), double_precision():
+    """Refuse a function without a finite second moment, that has poles or grows too fast, and zero.
+
+    Inside a transformation it passes: compiled parts of a function are traced there, whatever they are given.
+    """
+    with eagerly(), double_precision():
+        if is_traced(function(jnp.zeros(1))):
+            return
         (t, whole), (_, finer) = (_powers(function, panels) for panels in (48, 96))
     powers = np.array([whole.sum(), finer.sum()])
     settled = abs(powers[0] - powers[1]) <= _SETTLED * powers[1]
@@ -166,6 +170,8 @@ def require_finite_power(owner: str, field: str, function: AbstractActivation) -
         np.all(np.isfinite(powers)) and settled and whole[np.abs(t) > _FAR].sum() <= _SETTLED * powers[0]
     ):
         raise InvalidInput(owner, field, "a function with a finite second moment", function.label)
+    if powers[1] == 0:
+        raise InvalidInput(owner, field, "a function that is not zero", function.label)
 
 
 def _powers(function: AbstractActivation, panels: int) -> tuple[np.ndarray, np.ndarray]:

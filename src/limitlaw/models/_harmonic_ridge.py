@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,14 +19,8 @@ from limitlaw.models._polynomial_regime import Regime, statement_limit, statemen
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.numerics.harmonics import GEOMETRIES, last_degree, multiplicities
 from limitlaw.numerics.scan import lowest_point
-from limitlaw.simulation.harmonic_ridge import (
-    HarmonicSizes,
-    HatMatrix,
-    averages,
-    draw_sets,
-    drawn_errors,
-    traces,
-)
+from limitlaw.simulation.harmonic_regression import AbstractRegression, Fit, HatMatrix
+from limitlaw.simulation.harmonic_ridge import HarmonicSizes, averages, draw_sets, drawn_labels, traces
 from limitlaw.theory.feature_ridge import Eigenspaces, RidgeEquivalent, equation_misfit, ridge_limit
 
 Labels = Literal["averaged", "drawn"]
@@ -45,6 +39,8 @@ _MOST_DEGREES = (48, 192, 768)
 
 _LEAST_PENALTY, _MOST_PENALTY, _SCANNED = 1e-9, 1e2, 241
 """Range of penalties that a search covers, in the kernel's trace and that times n; points of its scan."""
+
+_ORDER = ("degrees_of_freedom", "effective_penalty", "learnability", "bias_factors")
 
 _SOLVED = 1e-10
 """Largest misfit of an equation between shares of samples."""
@@ -70,6 +66,7 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         "degrees_of_freedom": "trace of the training set's hat matrix",
         "effective_penalty": "the root nu",
         "learnability": "share of each degree's target in the prediction",
+        "bias_factors": "what a unit of energy in each degree adds to the bias",
     }
     check_axis: ClassVar[str] = "samples"
     size_error: ClassVar[float] = 0.02
@@ -91,6 +88,10 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         for field in ("penalty", "noise_variance", "energy_above"):
             require_nonnegative(owner, field, getattr(self, field), SIZES[field])
         require_degrees(owner, "energies", self.energies, SIZES["energies"])
+        missing = multiplicities(self.geometry, self.dim, len(self.energies) - 1) == 0
+        if isinstance(self.energies, np.ndarray) and np.any(self.energies[missing] > 0):
+            allowed = f"zero beyond degree {self.dim}, the last one of a hypercube"
+            raise InvalidInput(owner, "energies", allowed, self.energies.tolist())
 
     def _require_one(self: Any, field: str) -> None:
         value = getattr(self, field)
@@ -110,6 +111,8 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         return self.dim
 
     def plan(self: Any, refinement: int = 0) -> Plan:
+        # Inside a transformation nothing can be refined afterwards.
+        refinement = len(_MOST_DEGREES) - 1 if any_traced(self) else refinement
         # A traced size is unknown: then as many degrees as the first try allows.
         sizes = [x for x in (self.samples, self.width()) if isinstance(x, np.ndarray) and np.isfinite(x)]
         least, most = len(self.energies) - 1, _MOST_DEGREES[refinement]
@@ -201,6 +204,7 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
             "degrees_of_freedom": found.degrees_of_freedom,
             "effective_penalty": found.effective_penalty,
             "learnability": found.learnability[: len(self.energies)],
+            "bias_factors": found.bias_factors[: len(self.energies)],
         }
         convergence = self._convergence(spaces, found, samples, misfit)
         return Solution(observables, order, convergence, self.instance_standing)
@@ -233,19 +237,30 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
         tests = _TEST_SAMPLES if test_samples is None else test_samples
         return HarmonicSizes(self.dim, round(float(self.samples)), features, tests, self.geometry)
 
+    @property
+    def unmeasured(self: Any) -> tuple[str, ...]:
+        """Drawn labels show their two errors alone."""
+        if self.labels == "averaged":
+            return ()
+        return ("bias", "variance", *_ORDER)
+
     def learner(self: Any) -> Any:
         return _Learner(self)
 
     @abc.abstractmethod
-    def hat(self, instance: Any, inputs: Array, tests: Array) -> HatMatrix:
-        """Training on one set of inputs."""
+    def regression(self, instance: Any) -> AbstractRegression:
+        """With the instance's kernel or features."""
 
     def measure(
-        self: Any, instance: Any, estimate: HatMatrix, sizes: HarmonicSizes, key: PRNGKeyArray
+        self: Any, instance: Any, estimate: Any, sizes: HarmonicSizes, key: PRNGKeyArray
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         energies, noise = jnp.asarray(self.energies), jnp.asarray(self.noise_variance)
-        means = averages(estimate, sizes.geometry, len(self.energies) - 1)
         above = jnp.asarray(self.energy_above)
+        if isinstance(estimate, DrawnFit):
+            fit, targets = estimate
+            test = jnp.mean((targets - fit.predictions) ** 2) + noise
+            return {"test_error": test, "train_error": jnp.mean(fit.residuals**2)}, {}
+        means = averages(estimate, sizes.geometry, len(self.energies) - 1)
         bias = means.bias_factors @ energies + above * (1 + means.variance)
         observables = {
             "test_error": bias + noise * (1 + means.variance),
@@ -253,9 +268,8 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
             "bias": bias,
             "variance": means.variance,
         }
-        if self.labels == "drawn":
-            observables |= drawn_errors(key, estimate, sizes, (energies, above, noise))
-        return observables, traces(estimate, sizes) | {"learnability": means.learnability}
+        order = {"learnability": means.learnability, "bias_factors": means.bias_factors}
+        return observables, traces(estimate, sizes) | order
 
 
 def _test_error(model: AbstractHarmonicRidge, plan: Plan, logarithm: Float[Array, ""]) -> Float[Array, ""]:
@@ -272,11 +286,26 @@ def require_degrees(owner: str, field: str, value: Any, meaning: str) -> None:
         raise InvalidInput(owner, field, "zero or more", value.min(), meaning)
 
 
+class DrawnFit(NamedTuple):
+    """A fit to drawn labels, and the target on the tests."""
+
+    fit: Fit
+    targets: Float[Array, " tests"]
+
+
 class _Learner(eqx.Module):
-    """Ridge regression on one training set, as its hat matrix on a test set."""
+    """Ridge regression on one training set, as its hat matrix on a test set or on drawn labels."""
 
     model: AbstractHarmonicRidge
 
-    def fit(self, instance: Any, sizes: HarmonicSizes, key: PRNGKeyArray) -> HatMatrix:
-        """Draw both sets and invert."""
-        return self.model.hat(instance, *draw_sets(key, sizes))
+    def fit(self, instance: Any, sizes: HarmonicSizes, key: PRNGKeyArray) -> HatMatrix | DrawnFit:
+        """Draw both sets, then invert or solve."""
+        model: Any = self.model
+        regression, penalty = model.regression(instance), jnp.asarray(model.penalty)
+        inputs, tests = draw_sets(key, sizes)
+        if model.labels == "averaged":
+            return regression.hat(inputs, tests, penalty)
+        energies, above, noise = model.energies, model.energy_above, model.noise_variance
+        power = jnp.asarray(energies), jnp.asarray(above), jnp.asarray(noise)
+        labels, targets = drawn_labels(key, inputs, tests, sizes, power)
+        return DrawnFit(regression.fit(inputs, tests, penalty, labels), targets)

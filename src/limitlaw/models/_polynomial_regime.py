@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import double_precision
+from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.status import Status
 from limitlaw.numerics.harmonics import Geometry, multiplicities
@@ -50,13 +50,13 @@ def find_regime(geometry: Geometry, dim: int, samples: float, features: float, d
     own = [np.log(size) / np.log(dim) for size in (samples, features)]
     places = [int(np.argmin(np.abs(logs - one))) if np.isfinite(one) else -1 for one in own]
     near = [i >= 1 and abs(logs[i] - one) < _NEAR for i, one in zip(places, own, strict=True)]
-    if near[0] and near[1] and places[0] == places[1]:
-        return Regime("both", places[0])
-    smaller = 0 if own[0] <= own[1] else 1
+    together, smaller = abs(own[0] - own[1]) < _NEAR, 0 if own[0] <= own[1] else 1
+    if together and any(near):
+        return Regime("both", places[smaller] if near[smaller] else places[1 - smaller])
     if near[smaller]:
         return Regime(("samples", "features")[smaller], places[smaller])
-    unknown = int(np.argmax(logs > own[smaller]))
-    return Regime("balanced" if abs(own[0] - own[1]) < _NEAR else "plateau", unknown)
+    beyond = np.flatnonzero(logs > own[smaller])
+    return Regime("balanced" if together else "plateau", int(beyond[0]) if len(beyond) else degrees + 1)
 
 
 def require_regime(owner: str, regime: Any, degrees: int) -> Regime:
@@ -99,9 +99,12 @@ def statement_limit(model: Any, regime: tuple[str, int] | None) -> Solution:
     Raises:
         InvalidInput: no such regime.
     """
-    degrees = _degrees(model)
-    given = regime is not None
-    found = require_regime(type(model).__name__, regime, degrees) if given else statement_regime(model)
+    owner, degrees = type(model).__name__, _degrees(model)
+    if any_traced(model):
+        if regime is None:
+            raise InvalidInput(owner, "regime", "given inside a transformation", "None")
+        return _limit(model, require_regime(owner, regime, degrees), degrees)
+    found = statement_regime(model) if regime is None else require_regime(owner, regime, degrees)
     with double_precision():
         return jax.tree.map(np.asarray, _compiled(model, found, degrees))
 
@@ -117,25 +120,32 @@ def _degrees(model: Any) -> int:
     return max(len(model.energies) - 1, 8)
 
 
-@eqx.filter_jit
-def _compiled(model: Any, regime: Regime, degrees: int) -> Solution:
+def _limit(model: Any, regime: Regime, degrees: int) -> Solution:
     traces, tail = model.limiting_coefficients(degrees)
-    energies = jnp.zeros(degrees + 1).at[: len(model.energies)].set(jnp.asarray(model.energies))
+    # One degree more stands for what is beyond all of them.
+    traces = jnp.append(traces, 0.0)
+    energies = jnp.zeros(degrees + 2).at[: len(model.energies)].set(jnp.asarray(model.energies))
     # A lower degree that the kernel does not have is never learned.
     lost = jnp.sum(jnp.where(traces[: regime.degree] > 0, 0.0, energies[: regime.degree]))
     level = level_of(traces, tail, energies, model.energy_above + lost, regime.degree)
-    unit = multiplicities(model.geometry, model.dim, regime.degree)[-1]
+    # Relative to a degree that does not exist sizes are infinite, and only their ratio is used.
+    unit = jnp.maximum(multiplicities(model.geometry, model.dim, regime.degree)[-1], 1.0)
     features, samples = (jnp.asarray(size, dtype=float) / unit for size in (model.width(), model.samples))
     found = sharp_limit(regime, level, features, samples, jnp.asarray(model.penalty))
     return _named(model, regime, found)
 
 
+_compiled = eqx.filter_jit(_limit)
+
+
 def _named(model: Any, regime: Regime, found: SharpLimit) -> Solution:
     noise = jnp.asarray(model.noise_variance)
-    test = found.bias + noise * (1 + found.variance)
+    # Labels without noise do not see a variance that diverges.
+    test = found.bias + jnp.where(noise > 0, noise * (1 + found.variance), 0.0)
     observables = {
         "test_error": test,
-        "train_error": found.left**2 * test,
+        # Where the variance diverges nothing is left.
+        "train_error": jnp.where(found.left == 0, 0.0, found.left**2 * test),
         "bias": found.bias,
         "variance": found.variance,
     }
@@ -146,12 +156,17 @@ def _named(model: Any, regime: Regime, found: SharpLimit) -> Solution:
 
 def sharp_limit(regime: Regime, level: Level, features: Any, samples: Any, penalty: Any) -> SharpLimit:
     """The limit of one regime; sizes over the dimensions of its degree."""
-    if regime.kind == "samples":
-        return few_samples(level, samples, penalty)
-    if regime.kind == "features":
-        return few_features(level, features)
-    if regime.kind == "both":
-        return both(level, features, samples, penalty)
+    even = balanced(level, features / samples, penalty)
+    flat = plateau(level, jnp.asarray(samples < features), penalty)
     if regime.kind == "balanced":
-        return balanced(level, features / samples, penalty)
-    return plateau(level, jnp.asarray(samples < features), penalty)
+        return even
+    if regime.kind == "samples":
+        learning, otherwise = few_samples(level, samples, penalty), flat
+    elif regime.kind == "features":
+        learning, otherwise = few_features(level, features), flat
+    elif regime.kind == "both":
+        learning, otherwise = both(level, features, samples, penalty), even
+    else:
+        return flat
+    # A degree that the kernel does not have is not learned, and is noise like the higher ones.
+    return jax.tree.map(lambda one, other: jnp.where(level.trace > 0, one, other), learning, otherwise)

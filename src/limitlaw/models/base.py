@@ -118,7 +118,7 @@ class AbstractSimulable(AbstractModel):
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
-        """Order parameters of the theory that have no finite-size counterpart; none by default."""
+        """Results of the theory that this experiment does not measure; none by default."""
         return ()
 
     def uncertified(self) -> str:

@@ -28,7 +28,7 @@ from limitlaw.numerics.harmonics import (
 )
 from limitlaw.simulation.kernel_matrix import DATA, Data, KernelSizes, drawn_points, kernel_matrix
 from limitlaw.simulation.spectrum import DrawnGram
-from limitlaw.spectra.clusters import Clusters, gathered, norm_clusters, rank_clusters
+from limitlaw.spectra.clusters import Clusters, gathered, rank_clusters, with_norms
 from limitlaw.spectra.free_sum import FreeSum
 from limitlaw.vocabulary.activation import AbstractActivation, as_activation
 from limitlaw.vocabulary.activations import Hermite
@@ -41,8 +41,8 @@ UNIVERSALITY = Reference(
     arxiv="2205.06308",
 )
 
-_MOST, _LARGEST = 48, 8
-"""Degrees that are kept at most; degrees among which the limit's is looked for."""
+_MOST, _LARGEST = 768, 8
+"""Degrees that are kept at most, in low dimensions; degrees among which the limit's is looked for."""
 
 
 class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
@@ -189,7 +189,8 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
         kind, degree = "samples", self.degree
         if degree is None:
             kind, degree = find_regime(self._geometry, self.dim, float(self.samples), np.inf, _LARGEST)
-        if kind == "plateau":
+        found = without_roundoff(found, power)
+        if kind == "plateau" or degree > _LARGEST or found[degree] == 0:
             none = jnp.zeros(0)
             return FreeSum(none, none, remainder(power, jnp.sum(found[:degree] ** 2)))
         ratio = jnp.asarray(self._limit_dimensions(degree) / self.samples)
@@ -204,10 +205,9 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
     def clusters(self) -> Clusters:
         """Eigenvalues beside the bulk: of degrees of few dimensions, and of fluctuating norms."""
         law, n = self._finite_law(), float(self.samples)
-        kurtosis = {"gaussian": 3.0, "uniform": 1.8}.get(self.data, 1.0)
-        outer = np.sqrt(n * (kurtosis - 1) / (2 * self.dim))
-        scale = float(law.scales[2]) if len(law.scales) > 2 else 0.0
-        return gathered(rank_clusters(law, n) + norm_clusters(law, scale, outer))
+        rows, kurtosis = rank_clusters(law, n), {"gaussian": 3.0, "uniform": 1.8}.get(self.data, 1.0)
+        coupling = float(law.scales[2]) * np.sqrt(n * (kurtosis - 1) / (2 * self.dim))
+        return gathered(with_norms(law, rows, coupling, n) if coupling else rows)
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> KernelSizes:
         if dim is not None and dim != self.dim:

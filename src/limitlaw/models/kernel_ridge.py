@@ -3,7 +3,6 @@
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -11,7 +10,8 @@ from limitlaw.core.precision import number
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._harmonic_ridge import SIZES, AbstractHarmonicRidge, Labels
 from limitlaw.numerics.harmonics import Geometry
-from limitlaw.simulation.harmonic_ridge import HarmonicSizes, HatMatrix, kernel_hat
+from limitlaw.simulation.harmonic_regression import KernelRegression
+from limitlaw.simulation.harmonic_ridge import HarmonicSizes
 from limitlaw.vocabulary.kernels import AbstractKernel, as_kernel, require_positive_definite
 
 KERNEL_RIDGE = Reference(
@@ -75,6 +75,5 @@ class KernelRidge(AbstractHarmonicRidge):
     def draw(self, sizes: HarmonicSizes, key: PRNGKeyArray) -> None:
         """Only inputs and labels are random."""
 
-    def hat(self, instance: None, inputs: Array, tests: Array) -> HatMatrix:
-        kernel = self.kernel.function(self.geometry, self.dim)
-        return kernel_hat(kernel, inputs, tests, jnp.asarray(self.penalty))
+    def regression(self, instance: None) -> KernelRegression:
+        return KernelRegression(self.kernel.function(self.geometry, self.dim))

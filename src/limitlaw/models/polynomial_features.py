@@ -12,7 +12,8 @@ from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._fields import require_finite_power, require_positive
 from limitlaw.models._harmonic_ridge import SIZES, AbstractHarmonicRidge, Labels
 from limitlaw.numerics.harmonics import Geometry, expansion, remainder, without_roundoff, zonal
-from limitlaw.simulation.harmonic_ridge import HarmonicSizes, HatMatrix, draw_points, feature_hat, kernel_hat
+from limitlaw.simulation.harmonic_regression import AbstractRegression, FeatureRegression, KernelRegression
+from limitlaw.simulation.harmonic_ridge import HarmonicSizes, draw_points
 from limitlaw.vocabulary.activation import AbstractActivation, as_activation
 from limitlaw.vocabulary.activations import Tanh
 
@@ -40,10 +41,11 @@ class PolynomialFeatures(AbstractHarmonicRidge):
     Observables: `test_error`, label noise included; `bias`, E (f* - f)^2 without noise; `variance`, what a
     unit of label noise adds to it, so test_error = bias + noise_variance (1 + variance); `train_error`. Order
     parameters: `degrees_of_freedom` (), `effective_penalty` () nu, `learnability` (degrees,) the share of
-    each degree that is learned.
+    each degree that is learned, `bias_factors` (degrees,) what a unit of energy in each adds to the bias.
 
-    Experiments average over isotropic targets and the noise in closed form, or draw one function of a single
-    projection with `labels` = "drawn". A penalty of zero is 1e-10 of the mean eigenvalue there.
+    Experiments average over isotropic targets and the noise in closed form; with `labels` = "drawn" they
+    draw one function of a single projection and its noise, and measure `test_error` and `train_error` alone.
+    A penalty of zero is 1e-10 of the mean eigenvalue there.
 
     Attributes:
         activation: s, of <w, x>; or `ll.activations.ByDegree`, its exact coefficients in d dimensions.
@@ -110,12 +112,10 @@ class PolynomialFeatures(AbstractHarmonicRidge):
             return None
         return draw_points(key, self.geometry, sizes.features, self.dim) / jnp.sqrt(self.dim)
 
-    def hat(self, instance: Array | None, inputs: Array, tests: Array) -> HatMatrix:
-        penalty = jnp.asarray(self.penalty)
+    def regression(self, instance: Array | None) -> AbstractRegression:
         if instance is None:
-            return kernel_hat(self._kernel, inputs, tests, penalty)
-        width, function = jnp.sqrt(instance.shape[0]), self.activation.in_dimension(self.geometry, self.dim)
-        return feature_hat(lambda rows: function(rows @ instance.T) / width, inputs, tests, penalty)
+            return KernelRegression(self._kernel)
+        return FeatureRegression(self.activation.in_dimension(self.geometry, self.dim), instance)
 
     def _kernel(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
         degree = self.plan().nodes

@@ -150,14 +150,18 @@ def last_degree(geometry: Geometry, dim: int, size: float, least: int, most: int
         dim: d.
         size: samples or features, whichever is more.
         least: degrees that are wanted anyway.
-        most: an upper end, which low dimensions reach.
+        most: an upper end, which low dimensions reach; a hypercube of up to 150 dimensions has all its
+            degrees.
     """
+    if geometry == "hypercube" and dim <= _EVERY:
+        # Degrees near d have few dimensions again, and parities there are no noise.
+        return max(dim, least)
     counts = multiplicities(geometry, dim, most)
     enough = np.flatnonzero((counts >= _MANY * size) | (counts == 0))
     return int(np.clip(enough[0] if len(enough) else most, least, most))
 
 
-_MANY = 100.0
+_MANY, _EVERY = 1e5, 150
 
 
 def zonal(

@@ -5,7 +5,6 @@ each degree times numbers that one set of draws gives: the hat matrix H from tra
 is averaged over isotropic targets and over the noise in closed form.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -15,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.keys import named
 from limitlaw.numerics.harmonics import Geometry, couplings, orthonormal, zonal
+from limitlaw.simulation.harmonic_regression import HatMatrix
 from limitlaw.simulation.rows import spherical_rows
 
 
@@ -38,73 +38,6 @@ def draw_points(key: PRNGKeyArray, geometry: Geometry, count: int, dim: int) -> 
     if geometry == "hypercube":
         return jax.random.rademacher(key, (count, dim)).astype(float)
     return jnp.sqrt(dim) * spherical_rows(key, count, dim)
-
-
-class HatMatrix(NamedTuple):
-    """A trained regression, linear in its labels.
-
-    Attributes:
-        inputs, tests: points of both sets.
-        predict: H, predictions on the tests from the labels.
-        left: residuals from the labels, penalty (K + penalty)^-1.
-        penalty: that was used.
-    """
-
-    inputs: Float[Array, "samples dim"]
-    tests: Float[Array, "tests dim"]
-    predict: Float[Array, "tests samples"]
-    left: Float[Array, "samples samples"]
-    penalty: Float[Array, ""]
-
-
-Rows = Callable[[Float[Array, "rows dim"]], Float[Array, "rows features"]]
-
-
-def kernel_hat(
-    kernel: Callable[[Float[Array, "..."]], Float[Array, "..."]],
-    inputs: Float[Array, "samples dim"],
-    tests: Float[Array, "tests dim"],
-    penalty: Float[Array, ""],
-) -> HatMatrix:
-    """Kernel ridge regression; the kernel is a function of the cosine."""
-    count, dim = inputs.shape
-    # The cosine of a point with itself is one by definition, and kernels may be steep there.
-    cosine = jnp.where(jnp.eye(count, dtype=bool), 1.0, inputs @ inputs.T / dim)
-    gram = kernel(cosine)
-    used = _used_penalty(penalty, jnp.trace(gram), count)
-    inverse = _inverse(gram + used * jnp.eye(count))
-    return HatMatrix(inputs, tests, kernel(tests @ inputs.T / dim) @ inverse, used * inverse, used)
-
-
-def feature_hat(
-    design: Rows,
-    inputs: Float[Array, "samples dim"],
-    tests: Float[Array, "tests dim"],
-    penalty: Float[Array, ""],
-) -> HatMatrix:
-    """Ridge regression on features, by the smaller of its two Gram matrices."""
-    rows, new = design(inputs), design(tests)
-    count, features = rows.shape
-    used = _used_penalty(penalty, jnp.sum(rows**2), min(count, features))
-    if count <= features:
-        inverse = _inverse(rows @ rows.T + used * jnp.eye(count))
-        return HatMatrix(inputs, tests, (new @ rows.T) @ inverse, used * inverse, used)
-    readout = _inverse(rows.T @ rows + used * jnp.eye(features)) @ rows.T
-    return HatMatrix(inputs, tests, new @ readout, jnp.eye(count) - rows @ readout, used)
-
-
-def _used_penalty(penalty: Float[Array, ""], trace: Float[Array, ""], count: int) -> Float[Array, ""]:
-    """Zero penalty is replaced by the smallest that double precision inverts."""
-    return jnp.where(penalty > 0, penalty, _SMALLEST * trace / count)
-
-
-_SMALLEST = 1e-10
-
-
-def _inverse(gram: Float[Array, "size size"]) -> Float[Array, "size size"]:
-    factor = jnp.linalg.cholesky(gram)
-    half = jax.scipy.linalg.solve_triangular(factor, jnp.eye(gram.shape[0]), lower=True)
-    return half.T @ half
 
 
 class Averages(NamedTuple):
@@ -155,29 +88,24 @@ def ridge_target(
     return jnp.sqrt(energies) @ polynomials
 
 
-def drawn_errors(
-    key: PRNGKeyArray, hat: HatMatrix, sizes: HarmonicSizes, power: tuple[Array, Array, Array]
-) -> dict[str, Array]:
-    """Errors on one function of a single projection and one draw of the noise.
+def drawn_labels(
+    key: PRNGKeyArray, inputs: Array, tests: Array, sizes: HarmonicSizes, power: tuple[Array, Array, Array]
+) -> tuple[Float[Array, " samples"], Float[Array, " tests"]]:
+    """Labels of one function of a single projection with one draw of the noise, and its values on the tests.
 
     Args:
         key: of target and noise.
-        hat: the trained regression.
+        inputs, tests: points of both sets.
         sizes: of the experiment.
         power: energies by degree, energy above them, noise variance.
     """
     energies, above, noise_variance = power
-    points = jnp.concatenate([hat.inputs, hat.tests])
+    points = jnp.concatenate([inputs, tests])
     target = ridge_target(named(key, "target"), points, sizes.geometry, energies)
     # Degrees that cannot be told apart look like noise that is the same at the same point.
     target = target + jnp.sqrt(above) * jax.random.normal(named(key, "above"), target.shape)
     noise = jnp.sqrt(noise_variance) * jax.random.normal(named(key, "noise"), (sizes.samples,))
-    labels = target[: sizes.samples] + noise
-    missed = jnp.mean((target[sizes.samples :] - hat.predict @ labels) ** 2)
-    return {
-        "test_error": missed + noise_variance,
-        "train_error": jnp.mean((hat.left @ labels) ** 2),
-    }
+    return target[: sizes.samples] + noise, target[sizes.samples :]
 
 
 def traces(hat: HatMatrix, sizes: HarmonicSizes) -> dict[str, Array]:

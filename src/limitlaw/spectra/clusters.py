@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from limitlaw.spectra.free_sum import FreeSum, support
 
@@ -24,26 +24,35 @@ class Clusters(NamedTuple):
     deviation: Float[np.ndarray, " clusters"]
 
 
-def rank_clusters(law: FreeSum, samples: float) -> list[tuple[int, float, float, float]]:
+Row = tuple[int, float, float, float]
+"""Degree, mean, size and deviation of one cluster."""
+
+
+def rank_clusters(law: FreeSum, samples: float) -> list[Row]:
     """Parts of fewer ranks than samples, by degree, as far as they leave the parts above them.
 
     Part k has B_k eigenvalues around b_k - c_k (B_k/n)^(1/2) + sum_(j != k) c_j^2/(b_k - b_j) + s/b_k, which
     is its own pole, moved by its empty diagonal and by the pull of all others. There must be a place for it
-    off the law of the others, phi(b_k) < 1.
+    off the law of the others, phi(b_k) < 1. Parts with one pole are one cluster.
     """
     c, ratios, poles = (np.asarray(part) for part in (law.scales, law.ratios, law.poles()))
     found = []
     for k in np.flatnonzero((c != 0) & (ratios < 1)):
-        others = (c != 0) & (np.arange(len(c)) != k)
+        same = (c != 0) & (np.abs(poles - poles[k]) <= _ONE_PLACE * np.max(np.abs(poles)))
+        others = (c != 0) & ~same
         gaps, rest = poles[k] - poles[others], float(law.semicircle)
-        if np.sum(c[others] ** 2 / gaps**2) + rest / poles[k] ** 2 >= 1:
+        if k != np.flatnonzero(same)[0] or np.sum(c[others] ** 2 / gaps**2) + rest / poles[k] ** 2 >= 1:
             continue
-        pull, size = np.sum(c[others] ** 2 / gaps) + rest / poles[k], ratios[k] * samples
-        place = float(poles[k] - c[k] * np.sqrt(ratios[k]) + pull)
-        low, high = bulk_above(law, int(k))
-        if place - 2 * abs(c[k]) > high or place + 2 * abs(c[k]) < low:
+        pull, size = np.sum(c[others] ** 2 / gaps) + rest / poles[k], np.sum(ratios[same]) * samples
+        place = float(poles[k] - np.sum(c[same] * np.sqrt(ratios[same])) + pull)
+        low, high = bulk_of(law, (np.arange(len(c)) > k) & ~same)
+        half = 2 * float(np.sqrt(np.sum(c[same] ** 2)))
+        if place - half > high or place + half < low:
             found.append((int(k), place, float(size), _spread(c, int(k), others, ratios[k], size)))
     return found
+
+
+_ONE_PLACE = 1e-9
 
 
 def _spread(c: np.ndarray, k: int, others: np.ndarray, ratio: float, size: float) -> float:
@@ -56,30 +65,36 @@ def _spread(c: np.ndarray, k: int, others: np.ndarray, ratio: float, size: float
 _SINGLE = 1.5
 
 
-def bulk_above(law: FreeSum, degree: int) -> tuple[float, float]:
-    """Ends of the bulk of all parts above one."""
+def bulk_of(law: FreeSum, kept: Bool[np.ndarray, " parts"]) -> tuple[float, float]:
+    """Ends of the bulk of some parts and the semicircle, its atom included."""
     scales, ratios = np.asarray(law.scales), np.asarray(law.ratios)
-    kept = np.arange(len(scales)) > degree
-    if law.semicircle == 0 and not np.any(scales[kept]):
-        return 0.0, 0.0
-    edges = support(FreeSum(scales[kept], ratios[kept], law.semicircle)).edges
-    return float(edges[0, 0]), float(edges[-1, 1])
+    found = support(FreeSum(scales[kept], ratios[kept], law.semicircle))
+    places = np.append(found.edges, [found.atom] if found.mass > 0 else [])
+    return float(np.min(places)), float(np.max(places))
 
 
-def norm_clusters(law: FreeSum, scale: float, outer: float) -> list[tuple[int, float, float, float]]:
-    """Two eigenvalues that fluctuating norms put into degree two, as far as they leave the bulk.
+def with_norms(law: FreeSum, rows: list[Row], coupling: float, samples: float) -> list[Row]:
+    """Clusters of a law with those that fluctuating norms add.
+
+    Norms couple the constant direction, of eigenvalue a = c_0 sqrt(n), to one direction of degree two by
+    `coupling`: the two eigenvalues of [[a, s], [s, 0]] take the place of a and 0.
 
     Args:
         law: of the bulk.
-        scale: c_2.
-        outer: their size over c_2.
+        rows: clusters without fluctuating norms.
+        coupling: s.
+        samples: n.
     """
-    low, high = bulk_above(law, 1)
-    places = (-abs(scale) * outer, abs(scale) * outer)
-    return [(2, place, 1.0, 0.0) for place in places if not low <= place <= high]
+    mean = float(law.scales[0]) * np.sqrt(samples)
+    pair = np.linalg.eigvalsh([[mean, coupling], [coupling, 0.0]])
+    large, small = pair[np.argsort(-np.abs(pair))]
+    moved = [row if row[0] else (0, row[1] + large - mean, *row[2:]) for row in rows]
+    low, high = bulk_of(law, np.arange(len(law.scales)) > 1)
+    new = [small] if any(row[0] == 0 for row in rows) else [small, large]
+    return moved + [(2, float(place), 1.0, 0.0) for place in sorted(new) if not low <= place <= high]
 
 
-def gathered(rows: list[tuple[int, float, float, float]]) -> Clusters:
+def gathered(rows: list[Row]) -> Clusters:
     """Clusters in one table."""
     columns = np.array(rows, dtype=float).reshape(-1, 4).T
     return Clusters(columns[0].astype(int), *columns[1:])

@@ -74,9 +74,13 @@ def _tabulate(density: Callable[[Any], Any], low: float, high: float) -> _Band:
     s = np.linspace(0, 1, _NODES)
     values = np.zeros(_NODES)
     values[1:-1] = density(band.place(s[1:-1])) * band.slope(s[1:-1])
+    # At an end like 1/sqrt(x - low) the integrand does not vanish, at all others it does.
+    for end, inner in ((0, values[1:4]), (-1, values[-2:-5:-1])):
+        limit = 3 * inner[0] - 3 * inner[1] + inner[2]
+        values[end] = limit if limit > _HARD * np.nanmax(values) else 0.0
     known = np.isfinite(values)
     # Unresolved points are bridged for the integral only; the density itself leaves them NaN.
     return band._replace(mass=CubicSpline(s[known], values[known]).antiderivative())
 
 
-_NEAR_ZERO = 0.03
+_NEAR_ZERO, _HARD = 0.03, 1e-2

@@ -9,15 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from limitlaw.core.errors import InvalidInput
+from limitlaw.core.errors import InvalidInput, NotConverged
 from limitlaw.core.points import complex_points, real_points
 from limitlaw.core.precision import any_traced, is_traced
 from limitlaw.core.reference import Standing
 from limitlaw.core.status import Status
+from limitlaw.spectra.arcs import Arc, arc, densities
 from limitlaw.spectra.clusters import Clusters
 from limitlaw.spectra.cumulative import Cumulative, accumulate
 from limitlaw.spectra.evaluate import on_the_host
-from limitlaw.spectra.free_sum import FreeSum, Support, moments, support
+from limitlaw.spectra.free_sum import FreeSum, Poles, Support, moments, poles_of, support
 from limitlaw.spectra.spectrum import Atoms
 
 
@@ -50,8 +51,16 @@ class FreeSpectrum:
         if is_traced(x) or any_traced(self._law):
             return _density(self._law, jnp.asarray(x))
         points = real_points("FreeSpectrum.density", "x", x)
+        return densities(self._poles, self._arcs, points)
+
+    @functools.cached_property
+    def _poles(self) -> Poles:
         with on_the_host():
-            return np.asarray(_compiled_density(self._law, points))
+            return poles_of(self._law)
+
+    @functools.cached_property
+    def _arcs(self) -> list[Arc]:
+        return [arc(self._poles, self._support, band) for band in range(len(self.edges))]
 
     def stieltjes(self, z: Any) -> Any:
         """g(z), the mean of 1/(eigenvalue - z); conjugate in the lower half-plane.
@@ -112,16 +121,31 @@ class FreeSpectrum:
     @functools.cached_property
     def _cumulative(self) -> Cumulative:
         whole = accumulate(self.density, self.edges, self.atoms.mass.sum())
+        if not abs(whole.mass - 1) < _WHOLE:
+            allowed = "a law whose bands add up to one"
+            raise NotConverged(f"FreeSpectrum: {allowed} was not resolved (mass {whole.mass:.4g})")
         return whole._replace(place=float(self.atoms.location[0])) if len(self.atoms.mass) else whole
 
     def cdf(self, x: Any) -> Float[np.ndarray, "..."]:
         """Mass at or below x, an atom included."""
         return self._cumulative.cdf(real_points("FreeSpectrum.cdf", "x", x, infinite=True))
 
+    def quantile(self, q: Any) -> Float[np.ndarray, "..."]:
+        """Smallest x with cdf(x) >= q, for q from 0 to 1."""
+        shares = real_points("FreeSpectrum.quantile", "q", q)
+        beyond = (shares < 0) | (shares > 1)
+        if np.any(beyond):
+            raise InvalidInput("FreeSpectrum.quantile", "q", "from 0 to 1", shares[beyond][0])
+        return self._cumulative.quantile(shares)
+
     @property
     def mass(self) -> float:
         """Bulk and atom together: one, up to the error of the integral."""
         return self._cumulative.mass
+
+
+_WHOLE = 1e-4
+"""Mass by which bands may miss one."""
 
 
 def _stieltjes(law: FreeSum, z: Array) -> Array:
@@ -138,4 +162,3 @@ def _density(law: FreeSum, x: Array) -> Array:
 
 
 _compiled_stieltjes = jax.jit(_stieltjes)
-_compiled_density = jax.jit(_density)

@@ -10,8 +10,6 @@ where phi(u) = sum_k c_k^2/(u - b_k)^2 + s/u^2 < 1. Between its poles phi is con
 spectrum is one interval of u, and every edge is bracketed.
 """
 
-import itertools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -68,74 +66,109 @@ class FreeSum(AbstractFamily):
 
 
 class Support(NamedTuple):
-    """Bands of the spectrum, and its atom: NaN and zero where it has none."""
+    """Bands of the spectrum, and its atom: NaN and zero where it has none.
+
+    Attributes:
+        edges: of each band.
+        folds: u at the edges.
+        atom, mass: place and mass of the atom.
+    """
 
     edges: Float[np.ndarray, "bands 2"]
+    folds: Float[np.ndarray, "bands 2"]
     atom: float
     mass: float
 
 
+class Poles(NamedTuple):
+    """Terms a/(u - b) of x(u) - u, in order; phi is the sum of a/(u - b)^2."""
+
+    weights: Float[np.ndarray, " poles"]
+    places: Float[np.ndarray, " poles"]
+
+    def gaps(self, pole: int) -> Float[np.ndarray, " poles"]:
+        """Places seen from one of them: roots close to it are found as distances from it."""
+        return self.places[pole] - self.places
+
+    def phi(self, pole: int, distance: float) -> float:
+        """phi - 1 at a distance from a pole."""
+        return float(np.sum(self.weights / (self.gaps(pole) + distance) ** 2)) - 1
+
+    def location(self, pole: int, distance: float) -> float:
+        """x at a distance from a pole."""
+        return self.places[pole] + distance + float(np.sum(self.weights / (self.gaps(pole) + distance)))
+
+
+def poles_of(law: FreeSum) -> Poles:
+    """Poles of a law, those at one place together."""
+    active = np.asarray(law.scales) != 0
+    weights = np.append(np.asarray(law.scales)[active] ** 2, float(law.semicircle))
+    places = np.append(np.asarray(law.poles())[active], 0.0)[weights > 0]
+    weights, order = weights[weights > 0], np.argsort(places)
+    weights, places = weights[order], places[order]
+    new = np.ones(len(places), bool)
+    new[1:] = np.diff(places) > _ONE_PLACE * np.max(np.abs(places), initial=0.0)
+    starts = np.flatnonzero(new)
+    return Poles(np.add.reduceat(weights, starts) if len(starts) else weights, places[starts])
+
+
+_ONE_PLACE = 1e-12
+
+
 def support(law: FreeSum) -> Support:
     """Edges of every band, ascending; on the host."""
+    poles = poles_of(law)
+    if len(poles.places) == 0:
+        return Support(np.zeros((0, 2)), np.zeros((0, 2)), 0.0, 1.0)
+    ends = [end for gap in _gaps(poles) for end in gap]
+    edges = np.array([poles.location(*end) for end in ends]).reshape(-1, 2)
+    folds = np.array([poles.places[pole] + distance for pole, distance in ends]).reshape(-1, 2)
     active = np.asarray(law.scales) != 0
-    scales, poles = np.asarray(law.scales)[active], np.asarray(law.poles())[active]
-    terms = np.append(scales**2, float(law.semicircle))
-    places = np.append(poles, 0.0)
-    terms, places = _merged(terms, places)
-    gaps = _gaps(terms, places)
-    ends = np.array([_location(u, terms, places) for gap in gaps for u in gap])
-    edges = ends[1:-1].reshape(-1, 2)
     rank = float(np.sum(np.asarray(law.ratios)[active]))
     if law.semicircle > 0 or rank >= 1:
-        return Support(edges, np.nan, 0.0)
-    return Support(edges, -float(np.sum(scales**2 / poles)), 1 - rank)
+        return Support(edges, folds, np.nan, 0.0)
+    scales, places = np.asarray(law.scales)[active], np.asarray(law.poles())[active]
+    return Support(edges, folds, -float(np.sum(scales**2 / places)), 1 - rank)
 
 
-def _merged(terms: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Poles in order, without those that carry nothing."""
-    kept = terms > 0
-    order = np.argsort(places[kept])
-    return terms[kept][order], places[kept][order]
+End = tuple[int, float]
+"""A pole, and a distance from it."""
 
 
-def _gaps(terms: np.ndarray, places: np.ndarray) -> list[tuple[float, float]]:
-    """Intervals of u with phi < 1: left of all poles, between neighbours where there are any, and right."""
-    far = places[[0, -1]] + np.array([-1, 1]) * 2 * np.sqrt(terms.sum())
-
-    def phi(u: float) -> float:
-        return float(np.sum(terms / (u - places) ** 2)) - 1
-
-    found = [(-np.inf, _root(phi, far[0], places[0]))]
-    for low, high in itertools.pairwise(places):
-        place = _lowest(phi, low, high)
-        if phi(place) < 0:
-            found.append((_root(phi, place, low), _root(phi, place, high)))
-    found.append((_root(phi, far[1], places[-1]), np.inf))
+def _gaps(poles: Poles) -> list[tuple[End, ...]]:
+    """Ends of intervals of u with phi < 1: left of all poles, between neighbours, and right of all."""
+    count, far = len(poles.places), 2 * float(np.sqrt(poles.weights.sum()))
+    found: list[tuple[End, ...]] = [((0, _root(poles, 0, -far)),)]
+    for pole in range(count - 1):
+        width = float(poles.places[pole + 1] - poles.places[pole])
+        lowest = _lowest(poles, pole, width)
+        if poles.phi(pole, lowest) < 0:
+            left, right = _root(poles, pole, lowest), _root(poles, pole + 1, lowest - width)
+            found.append(((pole, left), (pole + 1, right)))
+    found.append(((count - 1, _root(poles, count - 1, far)),))
     return found
 
 
-def _lowest(phi: Callable[[float], float], low: float, high: float) -> float:
-    """Where a convex function between two poles is least."""
-
-    def within(share: float) -> float:
-        return phi(low + (high - low) * share)
-
-    found: Any = optimize.minimize_scalar(within, bounds=(0.0, 1.0), method="bounded", options=_FINE)
-    return low + (high - low) * float(found.x)
+def _lowest(poles: Poles, pole: int, width: float) -> float:
+    """Where the convex function between a pole and the next is least, as a distance from the first."""
+    found: Any = optimize.minimize_scalar(
+        lambda share: poles.phi(pole, width * share), bounds=(0.0, 1.0), method="bounded", options=_FINE
+    )
+    return width * float(found.x)
 
 
 _FINE: Any = {"xatol": 1e-12}
 
 
-def _root(phi: Callable[[float], float], inside: float, pole: float) -> float:
-    """Where phi leaves its negative values on the way to a pole."""
-    near = pole + (inside - pole) * 1e-12
-    found: Any = optimize.toms748(phi, min(inside, near), max(inside, near), xtol=1e-15 * abs(inside - pole))
+def _root(poles: Poles, pole: int, inside: float) -> float:
+    """Where phi leaves its values below one on the way to a pole, as a distance from it."""
+    # Its own term alone is one at this distance.
+    near = float(np.copysign(np.sqrt(poles.weights[pole]), inside))
+    if abs(near) >= abs(inside) or poles.phi(pole, near) <= 0:
+        return near
+    ends = min(inside, near), max(inside, near)
+    found: Any = optimize.toms748(lambda distance: poles.phi(pole, distance), *ends, xtol=1e-300)
     return float(found)
-
-
-def _location(u: float, terms: np.ndarray, places: np.ndarray) -> float:
-    return u + float(np.sum(terms / (u - places))) if np.isfinite(u) else u
 
 
 def moments(law: FreeSum, order: int) -> Float[np.ndarray, " orders"]:

@@ -43,7 +43,8 @@ def make_axis(name: str, values: Any) -> Axis:
     if isinstance(values, Mapping):
         return Axis(name, tuple(values.values()), tuple(str(key) for key in values))
     if all(isinstance(point, _REAL) and not isinstance(point, bool) for point in points):
-        numbers = tuple(float(point) for point in points)
+        whole = all(isinstance(point, (int, np.integer)) for point in points)
+        numbers = tuple(int(point) if whole else float(point) for point in points)
         if len(set(numbers)) < len(numbers):
             raise InvalidInput("Study", name, "an axis of different points", numbers)
         return Axis(name, numbers, numbers)

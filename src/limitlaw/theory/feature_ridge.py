@@ -21,6 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from limitlaw.core.errors import InvalidInput
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.numerics.roots import positive_root
 
@@ -210,16 +212,42 @@ def ridge_equivalent(
     Returns:
         `RidgeEquivalent` of arrays of the broadcast shape.
 
+    Raises:
+        InvalidInput: a number is out of range, shapes disagree, or some penalties are zero and others not.
+
     Source:
         arXiv 2405.15699, Definition 1 and Theorem 1 (features), with n and p as they are.
     """
     given = (eigenvalues, samples, penalty, multiplicities, energies, tail, energy_above, features)
     if any_traced([part for part in given if part is not None]):
         return _broadcast(*_arguments(*given), ridgeless=False)
+    _require_spectrum(*given)
     with double_precision():
         spaces, points = _arguments(*given)
         ridgeless = bool(np.all(np.asarray(penalty) == 0))
         return RidgeEquivalent(*(np.asarray(part) for part in _compiled(spaces, points, ridgeless=ridgeless)))
+
+
+def _require_spectrum(eigenvalues, samples, penalty, multiplicities, energies, tail, above, features) -> None:
+    points = real_points("ridge_equivalent", "eigenvalues", eigenvalues)
+    if points.ndim != 1 or points.size == 0:
+        raise InvalidInput("ridge_equivalent", "eigenvalues", "a vector", f"shape {points.shape}")
+    rows = {"eigenvalues": points, "penalty": penalty, "tail": tail, "energy_above": above}
+    rows |= {"multiplicities": multiplicities, "energies": energies}
+    for name, value in rows.items():
+        given = real_points("ridge_equivalent", name, 0.0 if value is None else value)
+        if np.any(given < 0):
+            raise InvalidInput("ridge_equivalent", name, "zero or more", given.min())
+        if name in ("multiplicities", "energies") and value is not None and given.shape != points.shape:
+            allowed = f"one for each of the {len(points)} eigenvalues"
+            raise InvalidInput("ridge_equivalent", name, allowed, f"shape {given.shape}")
+    for name, value in (("samples", samples), ("features", features)):
+        given = real_points("ridge_equivalent", name, value, infinite=name == "features")
+        if np.any(given < 1):
+            raise InvalidInput("ridge_equivalent", name, "1 or more", given.min())
+    zero = np.asarray(penalty) == 0
+    if np.any(zero) and not np.all(zero):
+        raise InvalidInput("ridge_equivalent", "penalty", "zero at all points or at none", "both")
 
 
 def _arguments(eigenvalues, samples, penalty, multiplicities, energies, tail, energy_above, features):

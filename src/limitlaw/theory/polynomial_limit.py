@@ -38,17 +38,18 @@ class SharpLimit(NamedTuple):
 
 def few_samples(level: Level, samples: Float[Array, ""], penalty: Float[Array, ""]) -> SharpLimit:
     """n of the order of B_l, far fewer than features: the kernel's limit."""
-    ridge = (penalty + level.trace_above) / level.trace
-    tau = _tau(ridge, samples)
+    trace = _present(level.trace)
+    tau = _tau((penalty + level.trace_above) / trace, samples)
     noise = 1 / (samples * (1 + tau) ** 2)
-    # 1 - 1/(psi (1 + tau)) - (ridge - penalty/c^2)/(psi tau), by the equation for tau.
-    left = penalty / level.trace / (samples * tau)
+    # 1 - 1/(psi (1 + tau)) - above/(c^2 psi tau), by the equation for tau; at tau = 0 the first part alone.
+    ridge = penalty / trace / (samples * jnp.where(tau > 0, tau, 1.0))
+    left = jnp.where(tau > 0, ridge, jnp.maximum(1 - 1 / samples, 0.0))
     return _limit(level, (tau / (1 + tau)) ** 2, noise, left, tau)
 
 
 def few_features(level: Level, features: Float[Array, ""]) -> SharpLimit:
     """p of the order of B_l, far fewer than samples: the error of the best readout."""
-    tau = _tau(level.trace_above / level.trace, features)
+    tau = _tau(level.trace_above / _present(level.trace), features)
     return _limit(level, tau / (1 + tau), jnp.zeros(()), jnp.ones(()), tau)
 
 
@@ -80,23 +81,35 @@ def both(
     level: Level, features: Float[Array, ""], samples: Float[Array, ""], penalty: Float[Array, ""]
 ) -> SharpLimit:
     """n and p both of the order of B_l; l = 1 is the limit of arXiv 1908.05355."""
-    ridge, above = penalty / level.trace, level.trace_above / level.trace
-    least = _tau(above, jnp.minimum(samples, features))
+    trace, size = _present(level.trace), jnp.minimum(samples, features)
+    ridge, above = penalty / trace, level.trace_above / trace
+    least = _tau(above, size)
 
     def degrees(tau):
-        return 1 / (1 + tau) + above / tau
+        return 1 / (1 + tau) + above / jnp.where(tau > 0, tau, 1.0)
 
     def gap(tau):
         used = degrees(tau)
         return (1 - used / features) * (1 - used / samples) - ridge / (samples * tau)
 
-    size = jnp.minimum(samples, features)
-    tau = positive_root(gap, least, 4 * (ridge / samples + (1 + above) / size) + 2 * least)
-    used, twice = degrees(tau), 1 / (1 + tau) ** 2
+    high = 4 * (ridge / samples + (1 + above) / size) + 2 * least
+    tau = jnp.where(penalty > 0, positive_root(gap, jnp.maximum(least, _FAINT * high), high), least)
+    # Without a penalty all samples, features or dimensions are used up: exactly, so that nothing is left.
+    full = jnp.where((above > 0) | (size <= 1), size, 1.0)
+    used, twice = jnp.where(penalty > 0, degrees(tau), full), 1 / (1 + tau) ** 2
     spare, left = 1 - used / features, 1 - used / samples
     noise = used**2 / (samples * features) + spare**2 * twice / samples / (1 - twice / features)
-    scatter = (twice + above / tau**2) / (features - twice)
+    scatter = (twice + above / jnp.where(tau > 0, tau, 1.0) ** 2) / (features - twice)
     return _limit(level, (tau / (1 + tau)) ** 2 * (1 + scatter), noise, left, tau)
+
+
+_FAINT = 1e-60
+"""A root this far below its bracket's upper end is zero."""
+
+
+def _present(trace: Float[Array, ""]) -> Float[Array, ""]:
+    """A trace to divide by; what follows from a degree that is not there is not used."""
+    return jnp.where(trace > 0, trace, 1.0)
 
 
 def _tau(ridge: Float[Array, ""], size: Float[Array, ""]) -> Float[Array, ""]:
@@ -106,5 +119,7 @@ def _tau(ridge: Float[Array, ""], size: Float[Array, ""]) -> Float[Array, ""]:
 
 def _limit(level: Level, missed, noise, left, tau) -> SharpLimit:
     signal = 1 - noise
-    bias = (level.energy * missed + level.energy_above) / signal
+    lost = level.energy * missed + level.energy_above
+    # Noise diverges at the threshold; a target without noise is still learned there.
+    bias = jnp.where(lost > 0, lost / signal, 0.0)
     return SharpLimit(bias, 1 / signal - 1, left, 1 / (1 + tau))

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import double_precision, number
+from limitlaw.core.precision import double_precision, eagerly, number
 from limitlaw.numerics.harmonics import Geometry, expansion, multiplicities, zonal
 
 __all__ = ["AbstractKernel", "ByDegree", "Kernel"]
@@ -102,22 +102,44 @@ class Kernel(AbstractKernel):
     def traces(
         self, geometry: Geometry, dim: float, degree: int
     ) -> tuple[Float[Array, " degrees"], Float[Array, ""]]:
-        if np.isinf(dim):
-            traces, floor = self._derivatives(degree), jnp.zeros(degree + 1)
-        else:
-            traces, floor = self._projections(geometry, dim, degree)
-        traces = jnp.where(jnp.abs(traces) > floor, traces, 0.0)
+        limit = np.isinf(dim)
+        traces = self._derivatives(degree) if limit else self._finite(geometry, int(dim), degree)
         return traces, jnp.maximum(self._at_one() - jnp.sum(traces), 0.0)
 
     def _at_one(self) -> Float[Array, ""]:
         return jnp.asarray(self.fn(jnp.ones(())))
 
-    def _projections(self, geometry: Geometry, dim: float, degree: int) -> tuple[Array, Array]:
-        """Coefficients, and the roundoff of each: they are small averages times large dimensions."""
-        root = np.sqrt(dim)
-        found, power = expansion(lambda t: self.fn(t / root), geometry, dim, degree)
-        scale = jnp.sqrt(jnp.asarray(multiplicities(geometry, int(dim), degree)))
-        return scale * found, _ROUNDOFF * scale * jnp.sqrt(power)
+    def _finite(self, geometry: Geometry, dim: int, degree: int) -> Float[Array, " degrees"]:
+        """Projections, and derivatives where a small average times a huge dimension would be roundoff."""
+        counts = multiplicities(geometry, dim, degree)
+        # The expansion's error is of order 1/d^2, the projection's of roundoff times the dimensions' root.
+        projected = int(np.sum(np.sqrt(counts) <= _EVEN / dim**2)) or 1
+        found = self._projections(geometry, dim, projected - 1, counts[:projected])
+        if projected > degree:
+            return found
+        return jnp.concatenate([found, self._expanded(geometry, dim, degree)[projected:]])
+
+    def _projections(
+        self, geometry: Geometry, dim: int, degree: int, counts: Float[np.ndarray, " degrees"]
+    ) -> Float[Array, " degrees"]:
+        root, scale = np.sqrt(dim), jnp.sqrt(jnp.asarray(counts))
+        # The last node may be a cosine of one and a little more.
+        found, power = expansion(lambda t: self.fn(jnp.clip(t / root, -1.0, 1.0)), geometry, dim, degree)
+        traces = scale * found
+        return jnp.where(jnp.abs(traces) > _ROUNDOFF * scale * jnp.sqrt(power), traces, 0.0)
+
+    def _expanded(self, geometry: Geometry, dim: int, degree: int) -> Float[Array, " degrees"]:
+        """a_k by the mean of the k-th derivative, with its first correction: the next is of order 1/d^2.
+
+        On the sphere E h G_k is E h^(k) in d + 2k dimensions over d (d + 2) ... (d + 2k - 2); on the
+        hypercube it is a k-fold difference at distance 1/d, in d - k dimensions.
+        """
+        k, derivatives = np.arange(degree + 1.0), self._derivatives(degree + 2)
+        higher = derivatives[2:] * (k + 1) * (k + 2) / 2
+        if geometry == "sphere":
+            return jnp.asarray(_ratio(dim, degree, 2.0)) * (derivatives[:-2] + higher / (dim + 2 * k))
+        spread = (dim - k) / dim**2 + k / (3 * dim**2)
+        return jnp.asarray(_ratio(dim, degree, 0.0)) * (derivatives[:-2] + higher * spread)
 
     def _derivatives(self, degree: int) -> Float[Array, " degrees"]:
         """Coefficients of the power series, which is what the polynomials become."""
@@ -133,7 +155,17 @@ class Kernel(AbstractKernel):
         return "kernel" if name == "<lambda>" else name
 
 
-_ROUNDOFF = 1e-14
+_ROUNDOFF, _EVEN = 1e-14, 1e14
+
+
+def _ratio(dim: int, degree: int, step: float) -> Float[np.ndarray, " degrees"]:
+    """k! B_k over d (d + step) ... (d + (k - 1) step), on the sphere for step 2, on the hypercube for 0."""
+    k = np.arange(1.0, degree + 1)
+    growth = (2 * k + dim - 2) / np.where(k > 1, 2 * k + dim - 4, 1.0) * (dim + k - 3)
+    growth[:1] = dim
+    if step == 0:
+        growth = dim - k + 1
+    return np.concatenate([[1.0], np.cumprod(growth / (dim + step * (k - 1)))])
 
 
 def as_kernel(value: Any) -> AbstractKernel:
@@ -147,8 +179,10 @@ def require_positive_definite(owner: str, kernel: AbstractKernel, geometry: Geom
     """Refuse a function that is no kernel in its dimension, as far as its first degrees tell."""
     if not isinstance(kernel, Kernel):
         return
-    with jax.ensure_compile_time_eval(), double_precision():
+    with eagerly(), double_precision():
         traces = np.asarray(kernel.traces(geometry, dim, _PROBED)[0])
+    if not np.all(np.isfinite(traces)):
+        raise InvalidInput(owner, "kernel", "finite between -1 and 1", "a value that is not")
     if np.any(traces < 0):
         degree = int(np.argmin(traces))
         allowed = f"positive definite in d = {dim} (no negative coefficient)"
