@@ -196,6 +196,8 @@ def _study(model: str, settings: list[str] | None, over: list[str] | None) -> An
 
 def _compilation_cache() -> None:
     """Keep compiled programs between runs, in the user's cache folder; the library itself does not."""
+    # jaxlib 0.10.1 warns of its own pseudo-features at each program that it loads; its errors are exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import jax
 
     from limitlaw.studies.files import require_writable

@@ -68,6 +68,10 @@ FIGURES = {
     "kernel-descent": "kernel ridge regression: a peak at each degree's dimensions, and the best penalty",
     "kernel-spectra": "kernel matrices: drawn spectra, the law of all degrees, and the limit",
     "kernel-universality": "kernel matrices: four laws of the entries and three functions",
+    "noise-copies": "noise injection: test and training error against width for several numbers of copies",
+    "noise-strength": "noise injection: test error against the injected variance, and the best ridge",
+    "noise-many-copies": "noise injection: from one copy to infinitely many",
+    "noise-labels": "noise injection: 0/1 errors of logistic regression on noisy copies",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

@@ -64,9 +64,9 @@ def make_figure(
 
 def study_figures() -> dict[str, StudyFigure]:
     """Figures that are learning curves."""
-    from limitlaw.figures import attention, one_step
+    from limitlaw.figures import attention, noise_injection, one_step
 
-    return one_step.STUDY_FIGURES | attention.STUDY_FIGURES
+    return one_step.STUDY_FIGURES | attention.STUDY_FIGURES | noise_injection.STUDY_FIGURES
 
 
 DRAWN = {

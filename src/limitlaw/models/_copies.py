@@ -27,6 +27,9 @@ from limitlaw.vocabulary.targets import AbstractTarget
 _START_PENALTY = 0.05
 """Weaker ridges start the iteration from responses too large to come back from quickly."""
 
+_FAINTEST = 1e-9
+"""Square loss starts from the ridge's own solution with one copy; without a penalty it needs some."""
+
 
 def copy_count(value: Any) -> float:
     """Field converter: an integer from 1, or inf, as a float."""
@@ -65,7 +68,8 @@ class CopyProblem(eqx.Module):
         tables, bulk = self._tables(self.features.shared), self._bulk()
         ratio = self.samples_per_dim / self.width_per_dim
         channel = Channel(self.target, jnp.asarray(1.0), self.loss.shift_invariant, RESOLUTIONS[level])
-        strength = jnp.maximum(sum(as_penalty(self.penalty).strengths()), _START_PENALTY)
+        least = _FAINTEST if isinstance(self.loss, Square) else _START_PENALTY
+        strength = jnp.maximum(sum(as_penalty(self.penalty).strengths()), least)
         first = first_state(self._tables(self.features.joint()), bulk, ratio, strength)
         return NoisyCopies(
             tables,

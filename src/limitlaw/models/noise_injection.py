@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
-from limitlaw.core.precision import any_traced, double_precision, number
+from limitlaw.core.precision import any_traced, double_precision, eagerly, number
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._copies import CopyProblem, copy_count
@@ -103,7 +103,7 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
             copies and square loss, where the noise is penalty enough.
         copies: l, an integer from 1, or inf.
         injected_variance: of each input coordinate's noise; zero or more.
-        loss: of a copy; square by default. Infinitely many copies need one without kinks.
+        loss: of a copy; square by default. The theory of two copies or more needs one without kinks.
 
     Raises:
         InvalidInput: a field is out of range, or the loss does not fit the labels.
@@ -139,26 +139,23 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
 
     def _check_copies(self) -> None:
         owner, infinite = type(self).__name__, np.isinf(self.copies)
-        if infinite and self.loss.breaks(jnp.ones(1), jnp.ones(1)).shape[-1]:
-            allowed = "without kinks for infinitely many copies (take finitely many)"
-            raise InvalidInput(owner, "loss", allowed, self.loss.label)
         free = infinite and isinstance(self.loss, Square) and not self._clean
         if isinstance(self.penalty, np.ndarray) and self.penalty == 0 and not free:
             allowed = "positive (zero only with square loss, infinitely many copies and injected noise)"
             raise InvalidInput(owner, "penalty", allowed, 0, self.meanings["penalty"])
 
     def _check_means(self) -> None:
-        if any_traced((self.activation, self.injected_variance)):
-            return
-        with double_precision():
+        with eagerly(), double_precision():
             found = self.features(refined_count(1, 0))
+            # Inside a transformation it was looked at before.
+            if any_traced(found):
+                return
             noisy, clean = float(found.shared.means[0, 0]), float(found.clean.means[0, 0])
             size = float(jnp.sqrt(found.clean.slopes[0, 0] ** 2 + found.clean.noises[0, 0]) + abs(clean))
         if abs(noisy) < _OFFSET * size <= abs(clean):
             allowed = "of mean zero on clean inputs too, where it is on noisy ones (or on neither)"
-            raise InvalidInput(
-                type(self).__name__, "activation", allowed, f"mean {clean:.3g} on clean inputs"
-            )
+            got = f"mean {clean:.3g} on clean inputs"
+            raise InvalidInput(type(self).__name__, "activation", allowed, got)
 
     @property
     def _clean(self) -> bool:
@@ -184,6 +181,9 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
         return EquivalentRidge(float(noise), float(slope))
 
     def plan(self, refinement: int = 0) -> Plan:
+        if not self._clean and self.copies > 1 and self.loss.breaks(jnp.ones(1), jnp.ones(1)).shape[-1]:
+            allowed = "without kinks for two copies or more (experiments take any loss)"
+            raise InvalidInput(type(self).__name__, "loss", allowed, self.loss.label)
         refinement = 1 if any_traced(self) else refinement
         # Copies of a sample without noise are one and the same.
         copies = 1.0 if self._clean else self.copies
