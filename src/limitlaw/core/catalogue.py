@@ -16,6 +16,7 @@ MODELS = {
     "polynomial-features": "limitlaw.models:PolynomialFeatures",
     "kernel-ridge": "limitlaw.models:KernelRidge",
     "inner-product-kernel": "limitlaw.models:InnerProductKernel",
+    "gaussian-mixture": "limitlaw.models:GaussianMixture",
     "context-ridge": "limitlaw.models:ContextRidge",
     "discrete-mmse": "limitlaw.models:DiscreteMMSE",
 }
@@ -32,7 +33,13 @@ ACTIVATIONS = {
     "hermite": "Hermite",
 }
 
-LOSSES = {"square": "Square", "huber": "Huber", "logistic": "Logistic", "hinge": "Hinge"}
+LOSSES = {
+    "square": "Square",
+    "huber": "Huber",
+    "logistic": "Logistic",
+    "hinge": "Hinge",
+    "cross-entropy": "CrossEntropy",
+}
 
 PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
 

@@ -22,6 +22,22 @@ def inverse(matrix: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
     return adjugate / jnp.sum(matrix[0] * adjugate[:, 0])
 
 
+def inverse_by_sweeps(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Inverse of a symmetric, positive definite matrix, one pivot after the other.
+
+    A loop: far less to compile than `inverse` for more than a few rows.
+    """
+
+    def sweep(index, now):
+        row, column = now[index], now[:, index]
+        pivot = row[index]
+        swept = now - column[:, None] * row / pivot
+        swept = swept.at[index].set(row / pivot).at[:, index].set(-column / pivot)
+        return swept.at[index, index].set(1 / pivot)
+
+    return jax.lax.fori_loop(0, matrix.shape[-1], sweep, matrix)
+
+
 def inverse_each(matrices: Inexact[Array, "batch n n"]) -> Inexact[Array, "batch n n"]:
     """Inverse of each of several matrices."""
     return jax.vmap(inverse)(matrices)

@@ -110,7 +110,7 @@ def _counted(loss: AbstractClassLoss, fields: ClassLogits, variances) -> Float[A
     points, _ = quasi_gaussian(fields.basis.shape[1], _SAMPLES)
     trained = loss.active_point(fields.labels[:, None, :], fields.nodes(points), variances[:, None])
     largest = jnp.argmax(trained @ fields.basis.T, axis=-1)
-    wrong = jnp.mean(largest != jnp.arange(fields.basis.shape[0])[:, None], axis=1)
+    wrong = jnp.sum(largest != jnp.arange(fields.basis.shape[0])[:, None], axis=1) / _SAMPLES
     return _without_slope(wrong, jnp.sum(fields.norm) + jnp.sum(fields.centres) + jnp.sum(variances))
 
 

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from limitlaw.numerics.fixed_points import AbstractSystem
 from limitlaw.numerics.monotone import monotone_root
-from limitlaw.numerics.small_matrices import inverse, lower_factor
+from limitlaw.numerics.small_matrices import inverse, inverse_by_sweeps, lower_factor
 from limitlaw.theory.class_averages import ClassAverages, class_averages
 from limitlaw.vocabulary.class_logits import ClassLogits, Rule
 from limitlaw.vocabulary.class_losses import AbstractClassLoss
@@ -262,7 +262,7 @@ class SettledEvolution(AbstractSystem):
         gram = jax.lax.stop_gradient(self.evolution.mixture.gram)
         yielding = self._yielding(averages)
         factor = jnp.kron(lower_factor(gram), lower_factor(response))
-        inner = inverse(jnp.eye(len(factor)) + factor.T @ yielding @ factor)
+        inner = inverse_by_sweeps(jnp.eye(len(factor)) + factor.T @ yielding @ factor)
         flat = gap.T.ravel()
         return (flat - factor @ (inner @ (factor.T @ (yielding @ flat)))).reshape(gap.T.shape).T
 
