@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
-from limitlaw.core.precision import number
+from limitlaw.core.precision import double_precision, number
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._class_fields import require_class_loss, require_gram, require_noise
@@ -195,13 +195,15 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
     def state(self, solution: Solution) -> ClassState:
         """Order parameters of a solution in active coordinates."""
         basis, order = self.basis, solution.order_parameters
-        free = basis.T @ order["intercept"] if self.intercept else jnp.zeros(basis.shape[1])
+        free = basis.T @ order["intercept"] if self.intercept else np.zeros(basis.shape[1])
         norm, response = (basis.T @ order[name] @ basis for name in ("norm", "response"))
         return ClassState(basis.T @ order["mean_logits"], norm, response, free)
 
     def stability(self, solution: Solution) -> Stability:
         """How fast message passing settles near a solution of this model; see `Stability`."""
-        return stability(self.state_evolution(1 if self.basis.shape[1] < MOST_LATTICE else 0), self.state(solution))
+        with double_precision():
+            fine = 1 if self.basis.shape[1] < MOST_LATTICE else 0
+            return stability(self.state_evolution(fine), self.state(solution))
 
     def room(self, solution: Solution) -> dict[str, float]:
         norm = np.linalg.eigvalsh(solution.order_parameters["norm"])

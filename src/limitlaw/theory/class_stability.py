@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from limitlaw.core.precision import double_precision
 from limitlaw.theory.state_evolution import ClassState, StateEvolution
 from limitlaw.vocabulary.class_losses import AbstractClassLoss
 
@@ -35,11 +34,14 @@ class Stability(NamedTuple):
 
 
 def stability(evolution: StateEvolution, state: ClassState) -> Stability:
-    """Both radii at a fixed point, on the host."""
-    with double_precision():
-        operator = np.asarray(almeida_thouless_operator(evolution, state))
-        jacobian = np.asarray(jax.jit(jax.jacfwd(evolution.step))(evolution.packed(state)))
+    """Both radii at a fixed point, on the host, within float64."""
+    operator = np.asarray(jax.jit(almeida_thouless_operator)(evolution, state))
+    jacobian = np.asarray(jax.jit(_jacobian)(evolution, state))
     return Stability(*(float(np.max(np.abs(np.linalg.eigvals(one)))) for one in (operator, jacobian)))
+
+
+def _jacobian(evolution: StateEvolution, state: ClassState):
+    return jax.jacfwd(evolution.step)(evolution.packed(state))
 
 
 def almeida_thouless_operator(evolution: StateEvolution, state: ClassState):
