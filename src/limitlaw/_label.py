@@ -150,8 +150,10 @@ def experiment_dataset(
 
 
 def _inner_axes(name: str, count: int) -> tuple[str, ...]:
-    axes = AXES.get(name, ())
-    return (MATRIX_AXES.get(name, axes) if count > len(axes) else axes)[:count]
+    axes: tuple[str, ...] = AXES.get(name, ())
+    if count > len(axes) and name in MATRIX_AXES:
+        axes = MATRIX_AXES[name]
+    return axes[:count]
 
 
 def _dataset(values, stacked: int, leading: tuple[str, ...], axes, attributes, meanings) -> "xr.Dataset":

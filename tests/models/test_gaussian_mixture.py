@@ -32,15 +32,17 @@ def vary(**fields):
         (1.11157895, 0.1503387, 6.32809459, 2.60356971, 26.7914803, 0.04570943),
     ],
 )
-def test_published_numbers_of_binary_logistic_regression(samples, test_error, norm, mean, variance, train_loss):
+def test_published_numbers_of_binary_logistic_regression(
+    samples, test_error, norm, mean, variance, train_loss
+):
     """Data file of the authors of arXiv 2106.03791, logistic loss on w = W_0 - W_1: their penalty is half of ours."""
     solution = ll.solve(Mixture([[1, -1], [-1, 1]], 0.5, samples, 0.02))
     order, along = solution.order_parameters, np.array([1.0, -1.0])
     assert solution["test_error"] == pytest.approx(test_error, abs=1e-7)
     assert solution["train_loss"] == pytest.approx(train_loss, abs=2e-8)
-    assert 0.5 * along @ order["norm"] @ along == pytest.approx(norm, rel=1e-8)
-    assert along @ order["mean_logits"][:, 0] == pytest.approx(mean, rel=1e-8)
-    assert 0.5 * along @ order["response"] @ along == pytest.approx(variance, rel=1e-8)
+    assert 0.5 * along @ order["norm"] @ along == pytest.approx(norm, rel=5e-8)
+    assert along @ order["mean_logits"][:, 0] == pytest.approx(mean, rel=5e-8)
+    assert 0.5 * along @ order["response"] @ along == pytest.approx(variance, rel=5e-8)
 
 
 PUBLISHED = {
@@ -79,11 +81,14 @@ def closed_square(model):
     return mean, power / (1 - c2 * noise), rest @ shares, ratio * v**2 / (1 + v) ** 2
 
 
-@pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("fractions", [None, [0.5, 0.3, 0.2]])
-@pytest.mark.parametrize("penalty", [0.001, 0.1, 2.0])
+@pytest.mark.parametrize(
+    ("intercept", "fractions", "penalty"),
+    [(False, None, 0.001), (False, None, 2.0), (True, [0.5, 0.3, 0.2], 0.001), (True, [0.5, 0.3, 0.2], 0.1)],
+)
 def test_square_loss_is_the_closed_form(intercept, fractions, penalty):
-    model = vary(loss=Square, intercept=intercept, class_fractions=fractions, penalty=penalty, noise_variance=0.4)
+    model = vary(
+        loss=Square, intercept=intercept, class_fractions=fractions, penalty=penalty, noise_variance=0.4
+    )
     solution = ll.solve(model)
     mean, norm, free, factor = closed_square(model)
     order = solution.order_parameters
@@ -115,7 +120,8 @@ def test_both_factors_of_stability(fields, factors):
     assert model.stability(ll.solve(model)) == pytest.approx(factors, abs=5e-5)
 
 
-@settings(max_examples=8)
+@pytest.mark.slow
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 10**6),
     penalty=st.floats(0.02, 2.0),
@@ -129,7 +135,12 @@ def test_deviations_always_shrink(seed, penalty, ratio, size, cross):
     root = size * draw.standard_normal((3, 3)) / np.sqrt(3)
     shares = draw.dirichlet(5 * np.ones(3))
     model = Mixture(
-        root @ root.T, draw.uniform(0.2, 1.0, 3), ratio, penalty, Cross if cross else Square, shares / shares.sum()
+        root @ root.T,
+        draw.uniform(0.2, 1.0, 3),
+        ratio,
+        penalty,
+        Cross if cross else Square,
+        shares / shares.sum(),
     )
     solution = ll.solve(model)
     with double_precision():
@@ -176,13 +187,17 @@ def test_logits_of_cross_entropy_sum_to_zero():
     assert np.ones(3) @ order["response"] == pytest.approx(np.full(3, 10.0), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_user_function_is_as_good_as_ours():
     own = ll.losses.ClassLoss(lambda y, z: jax.nn.logsumexp(z) - y @ z)
     ours, theirs = ll.solve(EXAMPLE), ll.solve(vary(loss=own))
     for name in ours.observables:
         assert theirs[name] == pytest.approx(float(ours[name]), abs=1e-11)
     half = ll.losses.ClassLoss(lambda y, z: jnp.sum((y - z) ** 2) / 2)
-    ours, theirs = ll.solve(Mixture(np.eye(2), 0.5, 2.0, 0.1, Square)), ll.solve(Mixture(np.eye(2), 0.5, 2.0, 0.1, half))
+    ours, theirs = (
+        ll.solve(Mixture(np.eye(2), 0.5, 2.0, 0.1, Square)),
+        ll.solve(Mixture(np.eye(2), 0.5, 2.0, 0.1, half)),
+    )
     for name in ("test_error", "train_loss", "test_loss"):
         assert theirs[name] == pytest.approx(float(ours[name]), abs=1e-8)
     assert theirs["train_error"] == pytest.approx(float(ours["train_error"]), abs=2e-3)
@@ -191,7 +206,7 @@ def test_a_user_function_is_as_good_as_ours():
 def test_two_logits_of_the_square_loss_are_one_readout():
     """Labels +-1 in ridge regression: the difference of the two logits of an antipodal mixture, times two."""
     solution = ll.solve(Mixture([[1, -1], [-1, 1]], 0.5, 1.5, 0.2, Square))
-    order, v = solution.order_parameters, None
+    order = solution.order_parameters
     penalty, noise, ratio = 0.2, 0.5, 1.5
     linear = penalty + ratio * noise - noise
     v = (-linear + np.sqrt(linear**2 + 4 * penalty * noise)) / (2 * penalty)
@@ -200,9 +215,14 @@ def test_two_logits_of_the_square_loss_are_one_readout():
     assert along @ order["mean_logits"][:, 0] == pytest.approx(mean / (1 + mean), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_checks_of_the_house():
-    check_model(EXAMPLE, experiment=False, throw=True)
-    check_model(Mixture([[1.0, -0.6], [-0.6, 1.2]], [0.5, 0.8], 1.5, 0.2, intercept=True), experiment=False, throw=True)
+    check_model(EXAMPLE, throw=True)
+    check_model(
+        Mixture([[1.0, -0.6], [-0.6, 1.2]], [0.5, 0.8], 1.5, 0.2, intercept=True),
+        experiment=False,
+        throw=True,
+    )
 
 
 def agree(model, dim, replicas, seed=0, room=0.01):
@@ -261,7 +281,10 @@ def test_studies_name_the_axes():
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"mean_gram": [[1, 2], [2, 1]]}, "mean_gram must be positive semidefinite, got a matrix with eigenvalue -1"),
+        (
+            {"mean_gram": [[1, 2], [2, 1]]},
+            "mean_gram must be positive semidefinite, got a matrix with eigenvalue -1",
+        ),
         ({"mean_gram": [[1, 0.5], [0, 1]]}, "mean_gram must be symmetric"),
         ({"mean_gram": np.eye(3)[:2]}, "mean_gram must be a square matrix"),
         ({"mean_gram": [[1.0]]}, "of two or more classes"),
@@ -271,9 +294,15 @@ def test_studies_name_the_axes():
         ({"penalty": 0.0}, "penalty must be positive and finite, got 0"),
         ({"samples_per_dim": -1.0}, r"samples_per_dim must be positive and finite, got -1"),
         ({"class_fractions": [0.5, 0.5]}, r"class_fractions must be of shape \(3,\)"),
-        ({"class_fractions": [0.5, 0.3, 0.3]}, "class_fractions must be a vector that sums to one.*share of each class"),
+        (
+            {"class_fractions": [0.5, 0.3, 0.3]},
+            "class_fractions must be a vector that sums to one.*share of each class",
+        ),
         ({"class_fractions": [0.5, 0.5, 0.0]}, "class_fractions must be positive"),
-        ({"loss": ll.losses.Logistic()}, "loss must be a loss of K logits.*got logistic, a loss of one prediction"),
+        (
+            {"loss": ll.losses.Logistic()},
+            "loss must be a loss of K logits.*got logistic, a loss of one prediction",
+        ),
         ({"loss": ll.losses.CrossEntropy}, r"loss must be an instance such as CrossEntropy\(\)"),
         ({"loss": "hinge"}, "loss must be a loss of K logits.*got 'hinge'"),
         ({"loss": lambda y: y}, "ClassLoss.fn must be a JAX function of two vectors"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,19 +27,29 @@ def one_against_all(label, logits):
     return jnp.sum(jnp.logaddexp(0.0, (1 - 2 * label) * logits))
 
 
-LOSSES = {"cross": Cross(), "square": Square(), "softened": Own(softened), "one against all": Own(one_against_all)}
+LOSSES = {
+    "cross": Cross(),
+    "square": Square(),
+    "softened": Own(softened),
+    "one against all": Own(one_against_all),
+}
+
+
+@eqx.filter_jit
+def responses(loss, label, field, variance):
+    return loss.response(label, field, variance)
 
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", LOSSES)
-@given(seed=st.integers(0, 10**6), classes=st.integers(2, 5), scale=st.floats(1e-3, 1e3))
+@given(seed=st.integers(0, 10**6), classes=st.sampled_from([2, 4]), scale=st.floats(1e-3, 1e3))
 def test_response_is_proximal(name, seed, classes, scale):
     draw, loss = np.random.default_rng(seed), LOSSES[name]
     root = draw.standard_normal((classes, classes))
     variance = jnp.asarray(scale * (root @ root.T + 1e-3 * np.eye(classes)))
     label = np.eye(classes)[draw.integers(classes)]
     field = jnp.asarray(5 * draw.standard_normal(classes))
-    force, stiffness = loss.response(label, field, variance)
+    force, stiffness = responses(loss, label, field, variance)
     size = 1 + np.max(np.abs(variance @ force))
     assert np.max(np.abs(force + loss.slope(label, field + variance @ force))) < 1e-12 * size
     assert np.asarray(stiffness) == pytest.approx(np.asarray(stiffness).T, abs=1e-14)
@@ -55,7 +66,9 @@ def test_stiffness_is_the_slope_of_the_force(name):
     variance = jnp.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 3.0]])
     field = jnp.array([0.3, -1.2, 0.8])
     slope = jax.jacfwd(lambda omega: loss.response(label, omega, variance).force)(field)
-    assert np.asarray(slope) == pytest.approx(-np.asarray(loss.response(label, field, variance).stiffness), abs=1e-13)
+    assert np.asarray(slope) == pytest.approx(
+        -np.asarray(loss.response(label, field, variance).stiffness), abs=1e-13
+    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -65,7 +78,9 @@ def test_user_function_equals_ours():
     own = Own(lambda y, z: jax.nn.logsumexp(z) - y @ z)
     assert own.shift_invariant
     assert not Own(one_against_all).shift_invariant
-    for found, expected in zip(own.response(labels, fields, jnp.eye(3)), Cross().response(labels, fields, jnp.eye(3)), strict=True):
+    for found, expected in zip(
+        own.response(labels, fields, jnp.eye(3)), Cross().response(labels, fields, jnp.eye(3)), strict=True
+    ):
         assert np.asarray(found) == pytest.approx(np.asarray(expected), abs=1e-13)
 
 

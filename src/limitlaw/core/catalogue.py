@@ -74,6 +74,9 @@ FIGURES = {
     "kernel-descent": "kernel ridge regression: a peak at each degree's dimensions, and the best penalty",
     "kernel-spectra": "kernel matrices: drawn spectra, the law of all degrees, and the limit",
     "kernel-universality": "kernel matrices: four laws of the entries and three functions",
+    "mixture-errors": "three Gaussian classes: test and training error, cross-entropy and square loss",
+    "amp-trajectories": "message passing: order parameters at each step, on state evolution",
+    "amp-convergence": "message passing: how fast it settles, and both sides of its stability",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

@@ -64,9 +64,9 @@ def make_figure(
 
 def study_figures() -> dict[str, StudyFigure]:
     """Figures that are learning curves."""
-    from limitlaw.figures import attention, one_step
+    from limitlaw.figures import attention, gaussian_mixtures, one_step
 
-    return one_step.STUDY_FIGURES | attention.STUDY_FIGURES
+    return one_step.STUDY_FIGURES | attention.STUDY_FIGURES | gaussian_mixtures.STUDY_FIGURES
 
 
 DRAWN = {
@@ -87,6 +87,8 @@ DRAWN = {
     "kernel-universality": "kernel_matrices:draw_universality",
     "attention-best-contexts": "attention:draw_best_contexts",
     "attention-task-diversity": "task_diversity:draw_task_diversity",
+    "amp-trajectories": "message_passing:draw_trajectories",
+    "amp-convergence": "message_passing:draw_convergence",
     "transformer-sequences": "transformers:draw_sequences",
     "transformer-task-diversity": "transformers:draw_task_diversity",
 }

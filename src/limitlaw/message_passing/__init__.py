@@ -4,9 +4,9 @@ from limitlaw.message_passing.amp import amp
 from limitlaw.message_passing.record import MessagePassing
 from limitlaw.message_passing.trajectories import (
     Trajectory,
+    state_evolution,
     stationary_changes,
     stationary_start,
-    state_evolution,
 )
 
 __all__ = [

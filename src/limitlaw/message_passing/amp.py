@@ -1,15 +1,16 @@
 """Approximate message passing with one row of K logits for each sample, on given data.
 
-It minimises sum_i l(y_i, W' x_i/sqrt(d) + b) + (lambda/2) |W|^2. Each step updates the fields omega, whose memory
-of their own sample an Onsager term removes, the proximal forces g with their stiffness Gamma, and the readout:
+It minimises sum_i l(y_i, W' x_i/sqrt(d) + b) + (lambda/2) |W|^2. Each step updates the fields omega, whose
+memory of their own sample an Onsager term removes, the proximal forces g with their stiffness Gamma, and
+the readout:
 
     omega_i = W' x_i/sqrt(d) - V_i g_i,   V_i = Delta_i S,
     g_i = force(y_i, omega_i + b; V_i),   Vh = (1/d) sum_i Delta_i Gamma_i,
     S = (lambda + Vh)^-1,   W = (X' g/sqrt(d) + W Vh) S.
 
 At a fixed point omega + V g = W' x/sqrt(d), so that g is minus the slope of the loss there, and lambda W =
-X' g/sqrt(d): the minimum of the objective, at any finite size and for any S. The form with non-separable maps is
-that of arXiv 2402.08676 up to how it is written, which is ours.
+X' g/sqrt(d): the minimum of the objective, at any finite size and for any S. arXiv 2402.08676 has message
+passing with such non-separable maps; how it is written here is ours.
 """
 
 from typing import Any, NamedTuple
@@ -55,9 +56,9 @@ def amp(
         labels: classes 0, 1, ..., or one-hot rows.
         penalty: lambda > 0, in the term (lambda/2) |W|^2.
         loss: as in `ll.models.GaussianMixture`; cross-entropy when None.
-        noise_variance: Delta, the variance of a coordinate around its class mean: one number, or one for each
-            class. Measured from the samples, pooled over classes, when None. The fixed point does not depend on
-            it, the path there does.
+        noise_variance: Delta, the variance of a coordinate around its class mean: one number, or one for
+            each class. Measured from the samples, pooled over classes, when None. The fixed point does not
+            depend on it, the path there does.
         intercept: train b, without penalty.
         damping: share of the old iterate that is kept; the path follows state evolution at 0 only.
         steps: allowed.
@@ -74,7 +75,9 @@ def amp(
         NotConverged: the iteration did not settle, and `throw` is True.
     """
     with double_precision():
-        data = classified_data(inputs, labels, CrossEntropy() if loss is None else loss, noise_variance, means)
+        data = classified_data(
+            inputs, labels, CrossEntropy() if loss is None else loss, noise_variance, means
+        )
         require_controls(penalty, damping, steps, tolerance, intercept)
         controls = Controls(*(jnp.asarray(float(x)) for x in (penalty, damping, tolerance)))
         first = _first(data, controls, start)
@@ -212,8 +215,10 @@ def gradient_norm(arrays, penalty, loss: AbstractClassLoss, iterate: Iterate) ->
 def _record(data: Data, controls: Controls, run: _Run, gradient: float) -> MessagePassing:
     """Over all K logits, on the host."""
     basis, steps = data.basis, int(run.steps)
-    history = _History(*(np.asarray(line)[:steps] for line in run.history))
-    lifted = [data.lifted(line) for line in (history.norms, history.responses, np.asarray(run.iterate.response))]
+    history: Any = _History(*(jnp.asarray(line)[:steps] for line in run.history))
+    history = jax.tree.map(np.asarray, history)
+    response: Any = np.asarray(run.iterate.response)
+    lifted = [data.lifted(line) for line in (history.norms, history.responses, response)]
     if data.loss.shift_invariant:
         along = np.ones_like(lifted[2]) / (data.classes * float(controls.penalty))
         lifted[1:] = [line + along for line in lifted[1:]]

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
-from limitlaw.vocabulary.class_losses import AbstractClassLoss
+from limitlaw.vocabulary.class_losses import AbstractClassLoss, Basis
 from limitlaw.vocabulary.losses import as_class_loss
 
 
@@ -35,7 +35,7 @@ class Data(NamedTuple):
         return self.arrays.labels.shape[1]
 
     @property
-    def basis(self) -> Float[np.ndarray, "K active"]:
+    def basis(self) -> Basis:
         """Active coordinates of the loss."""
         return self.loss.basis(self.classes)
 

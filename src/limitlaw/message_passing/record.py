@@ -42,14 +42,14 @@ class MessagePassing(NamedTuple):
     @property
     def sentence(self) -> str:
         """How it ended, and what to try."""
-        last = "" if self.steps == 0 else f" (last change {self.changes[-1]:.1e}, gradient {self.gradient:.1e})"
-        return f"{_SENTENCES.get(self.status, self.status.sentence)} after {self.steps} steps{last}"
+        last = f"last change {self.changes[-1]:.1e}, gradient {self.gradient:.1e}"
+        return f"{_SENTENCES.get(self.status, self.status.sentence)} after {self.steps} steps ({last})"
 
 
 _SENTENCES = {
     Status.STEP_LIMIT: "message passing was still approaching its fixed point; allow more steps",
     Status.SWINGING: (
-        "message passing swings or grows instead of settling, as it does for well separated classes and small "
-        "penalties; raise damping (0.3 to 0.6)"
+        "message passing swings or grows instead of settling, as it does for well separated classes and "
+        "small penalties; raise damping (0.3 to 0.6)"
     ),
 }

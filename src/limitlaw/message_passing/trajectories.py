@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
@@ -54,7 +54,7 @@ def state_evolution(model: Any, steps: int) -> Trajectory:
             return jax.lax.scan(advance, first, length=steps)[1]
 
         states = jax.jit(path)(evolution.initial())
-        found = [model.lifted(ClassState(*(part[t] for part in states))) for t in range(steps)]
+        found = [model.lifted(jax.tree.map(lambda part, t=t: part[t], states)) for t in range(steps)]
     free = np.zeros((steps, model.classes))
     if model.intercept:
         free = np.stack([np.asarray(one["intercept"]) for one in found])
@@ -85,8 +85,10 @@ def stationary_changes(model: Any, solution: Any, steps: int) -> Float[np.ndarra
         rule = evolution.rule if closed else gaussian_points(active, _PAIR_COUNTS[active])
 
         def advance(overlap, _):
-            step = square_overlap(evolution, state, overlap) if closed else next_overlap(
-                evolution, state, overlap, rule
+            step = (
+                square_overlap(evolution, state, overlap)
+                if closed
+                else next_overlap(evolution, state, overlap, rule)
             )
             return step, 2 * jnp.trace(state.norm - overlap)
 
@@ -110,7 +112,9 @@ def stationary_start(model: Any, solution: Any, means: Any, seed: int = 0) -> tu
     root = np.linalg.cholesky(np.asarray(forces.square))
     dim = len(means)
     noise = np.random.default_rng(seed).standard_normal((dim, len(root))) @ root.T
-    active = (np.sqrt(dim) * np.asarray(means) @ np.asarray(forces.mean).T + noise) @ np.asarray(state.response)
+    active = (np.sqrt(dim) * np.asarray(means) @ np.asarray(forces.mean).T + noise) @ np.asarray(
+        state.response
+    )
     return active @ model.basis.T, np.asarray(solution.order_parameters["response"])
 
 

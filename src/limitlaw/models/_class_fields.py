@@ -39,7 +39,7 @@ def require_noise(owner: str, value: Any, classes: int, meaning: str) -> None:
 
 def require_class_loss(owner: str, value: Any) -> None:
     """A loss of one-hot labels and logits."""
-    allowed = "a loss of K logits: CrossEntropy(), Square(), ClassLoss(fn) or a function of one-hot label and logits"
+    allowed = "a loss of K logits (CrossEntropy(), Square(), or a function of one-hot label and logits)"
     if isinstance(value, type):
         raise InvalidInput(owner, "loss", f"an instance such as {value.__name__}()", "the class itself")
     if isinstance(value, AbstractLoss):

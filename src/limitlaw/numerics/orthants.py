@@ -27,7 +27,7 @@ def probability_of_largest(
 
     Only differences count: the covariance may vanish along (1, ..., 1).
     """
-    differences = _differences(len(mean), index)
+    differences = jnp.asarray(_differences(len(mean), index))
     return orthant_probability(differences @ mean, differences @ covariance @ differences.T)
 
 

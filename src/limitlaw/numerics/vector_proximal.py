@@ -40,7 +40,7 @@ class _Descent(NamedTuple):
 
 
 STEPS = 80
-_SETTLED = 1e-9
+_SETTLED = 1e-11
 """Newton converges quadratically: a step this small is the last one."""
 _ARMIJO, _ROUNDOFF = 1e-4, 1e-14
 
@@ -68,9 +68,7 @@ def proximal_point(
     return field + factor @ found
 
 
-def proximal_stiffness(
-    curvature: Float[Array, "K K"], factor: Float[Array, "K K"]
-) -> Float[Array, "K K"]:
+def proximal_stiffness(curvature: Float[Array, "K K"], factor: Float[Array, "K K"]) -> Float[Array, "K K"]:
     """Minus the slope of the force -l'(z) in the field: (1 + H V)^-1 H for H = l''(z), symmetric."""
     bent = curvature @ factor
     return curvature - bent @ inverse(jnp.eye(factor.shape[-1]) + factor.T @ bent) @ bent.T

@@ -1,6 +1,7 @@
 """Minimiser of a convex loss of classes with a ridge, certified by its gradient.
 
-Objective: sum_i l(y_i, W' x_i/sqrt(d) + b) + (lambda/2) |W|^2, b free or zero, in the loss's active coordinates.
+Objective: sum_i l(y_i, W' x_i/sqrt(d) + b) + (lambda/2) |W|^2, b free or zero, in the loss's active
+coordinates.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float, Int
 
-from limitlaw.vocabulary.class_losses import AbstractClassLoss, ClassSquare
+from limitlaw.vocabulary.class_losses import AbstractClassLoss, Basis, ClassSquare
 
 _ACCEPTED = 1e-6
 """A readout whose certificate is above this is NaN."""
@@ -38,7 +39,7 @@ class ClassRisk(eqx.Module):
     labels: Float[Array, "samples K"]
     loss: AbstractClassLoss
     ridge: Float[Array, " rows"]
-    basis: Float[np.ndarray, "K active"]
+    basis: Basis
 
     def objective(self, readout: Readout) -> Float[Array, ""]:
         """What is minimised."""
@@ -59,7 +60,9 @@ class ClassRisk(eqx.Module):
         bend = self.loss.curvature(self.labels, self.logits(readout))
         bend = jnp.einsum("ka,nkl,lb->abn", self.basis, bend, self.basis)
         rows, active = readout.shape
-        gram = jax.lax.map(lambda one: self.design.T @ (one[:, None] * self.design), bend.reshape(active**2, -1))
+        gram = jax.lax.map(
+            lambda one: self.design.T @ (one[:, None] * self.design), bend.reshape(active**2, -1)
+        )
         full = gram.reshape(active, active, rows, rows).transpose(0, 2, 1, 3).reshape(active * rows, -1)
         return full + jnp.diag(jnp.tile(self.ridge, active))
 

@@ -1,8 +1,8 @@
 """How fast message passing settles on a Gaussian mixture, near its fixed point.
 
-Two runs, or two times of one, differ by a matrix that is multiplied by T[X] = S (alpha sum_k rho_k Delta_k^2
-E[Gamma X Gamma]) S at each step: its spectral radius is the de Almeida-Thouless criterion. The order parameters
-have a radius of their own, that of the Jacobian of state evolution.
+Two runs, or two times of one, differ by a matrix that is multiplied by T[X] = S (alpha sum_k rho_k
+Delta_k^2 E[Gamma X Gamma]) S at each step: its spectral radius is the de Almeida-Thouless criterion. The
+order parameters have a radius of their own, that of the Jacobian of state evolution.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Stability(NamedTuple):
     state_evolution: float
 
     def damped(self, damping: float) -> float:
-        """The second factor with damping, for a mode that changes sign at each step, as the leading ones do."""
+        """The second factor with damping, for a mode that changes sign at each step."""
         return abs(damping - (1 - damping) * self.state_evolution)
 
 

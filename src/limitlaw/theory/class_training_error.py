@@ -27,7 +27,7 @@ def trained_errors(
     loss: AbstractClassLoss,
     fields: ClassLogits,
     variances: Float[Array, "K active active"],
-    points: Float[np.ndarray, "nodes active"],
+    points: Float[Array | np.ndarray, "nodes active"],
 ) -> Float[Array, " K"]:
     """P(argmax z != k) at the proximal points, for each class.
 
@@ -55,7 +55,9 @@ def trained_errors(
 def _square_errors(fields: ClassLogits, variances: Float[Array, "K active active"]) -> Float[Array, " K"]:
     """Trained logits are Gaussian: z = (1 + V)^-1 (omega + V y)."""
     shrink = inverse_each(jnp.eye(variances.shape[-1]) + variances)
-    centres = jnp.einsum("kij,kj->ki", jnp.swapaxes(shrink, 1, 2), fields.centres - fields.labels) + fields.labels
+    centres = (
+        jnp.einsum("kij,kj->ki", jnp.swapaxes(shrink, 1, 2), fields.centres - fields.labels) + fields.labels
+    )
     spread = jnp.swapaxes(shrink, 1, 2) @ fields.covariances() @ shrink
     return wrong_probabilities(centres, spread, fields.basis)
 
@@ -88,7 +90,9 @@ def _determinant(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     return matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
 
 
-def _cone(margins: Float[Array, "nodes active"]) -> tuple[Float[Array, "points active"], Float[Array, " points"]]:
+def _cone(
+    margins: Float[Array, "nodes active"],
+) -> tuple[Float[Array, "points active"], Float[Array, " points"]]:
     """Panels from zero to beyond the largest margin, fine near zero and around typical ones."""
     rules = [_panels(margins[:, index]) for index in range(margins.shape[1])]
     nodes = jnp.stack(jnp.meshgrid(*(rule[0] for rule in rules), indexing="ij"), axis=-1)
@@ -121,5 +125,5 @@ def _without_slope(value, given):
 
 @_without_slope.defjvp
 def _no_slope(primals, tangents):
-    value, given = primals
+    value, _ = primals
     return value, jnp.full_like(value, jnp.nan) * tangents[1]

@@ -1,13 +1,14 @@
-"""State evolution of message passing on a Gaussian mixture, and its fixed point, the limit of convex training.
+"""State evolution of message passing on a Gaussian mixture; its fixed point is the limit of training.
 
-Objective: sum_i l(y_i, W' x_i/sqrt(d) + b) + (lambda/2) |W|^2 for inputs x = mu_c + sqrt(Delta_c) xi. One step of
-message passing moves three matrices, M = W' mu/sqrt(d), P = W' W/d and the response S: a field of class k is
-N(M_k + b, Delta_k P), its sample pulls with the proximal force g of variance Delta_k S, and
+Objective: sum_i l(y_i, W' x_i/sqrt(d) + b) + (lambda/2) |W|^2 for inputs x = mu_c + sqrt(Delta_c) xi. One
+step of message passing moves three matrices, M = W' mu/sqrt(d), P = W' W/d and the response S: a field of
+class k is N(M_k + b, Delta_k P), its sample pulls with the proximal force g of variance Delta_k S, and
 
     S = (lambda + Vh)^-1,    M = S Mh G,    P = S (Qh + Mh G Mh') S,
 
-with Vh, Qh and Mh the averages of stiffness, g g' and g (arXiv 2106.03791 has the fixed point; the iteration is
-that of arXiv 2402.08676 in the form of `message_passing.amp`, ours). All is written in the loss's active coordinates.
+with Vh, Qh and Mh the averages of stiffness, g g' and g (arXiv 2106.03791 has the fixed point; the
+iteration is that of arXiv 2402.08676 in the form of `message_passing.amp`, ours). All is written in the
+loss's active coordinates.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from limitlaw.numerics.monotone import monotone_root
 from limitlaw.numerics.small_matrices import inverse, inverse_by_sweeps, lower_factor
 from limitlaw.theory.class_averages import ClassAverages, class_averages
 from limitlaw.vocabulary.class_logits import ClassLogits, Rule
-from limitlaw.vocabulary.class_losses import AbstractClassLoss
+from limitlaw.vocabulary.class_losses import AbstractClassLoss, Basis
 
 Active = Float[Array, "active active"]
 
@@ -84,11 +85,11 @@ class StateEvolution(AbstractSystem):
 
     mixture: Mixture
     loss: AbstractClassLoss
-    points: Float[np.ndarray, "nodes active"]
-    weights: Float[np.ndarray, " nodes"]
+    points: Float[Array | np.ndarray, "nodes active"]
+    weights: Float[Array | np.ndarray, " nodes"]
 
     @property
-    def basis(self) -> Float[np.ndarray, "K active"]:
+    def basis(self) -> Basis:
         """Active coordinates."""
         return self.loss.basis(self.mixture.noise.shape[0])
 

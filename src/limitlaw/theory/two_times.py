@@ -1,7 +1,7 @@
 """Overlap of message passing's readouts at two times, for a start that is stationary.
 
-The readout W_0 = (sqrt(d) mu Mh' + Z Qh^(1/2)) S has the order parameters of the fixed point and knows nothing of the
-inputs' noise. From there all one-time statistics stay, and C_t = W_t' W_s/d for s > t moves by
+The readout W_0 = (sqrt(d) mu Mh' + Z Qh^(1/2)) S has the order parameters of the fixed point and knows
+nothing of the inputs' noise. From there all one-time statistics stay, and C_t = W_t' W_s/d for s > t moves by
 
     C -> S (alpha sum_k rho_k Delta_k E[g(omega_1) g(omega_2)'] + Mh G Mh') S,
 

@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 
 from limitlaw.numerics.orthants import probability_of_largest
 from limitlaw.numerics.small_matrices import lower_factor
-from limitlaw.vocabulary.class_losses import AbstractClassLoss
+from limitlaw.vocabulary.class_losses import AbstractClassLoss, Basis
 
-Rule = tuple[Float[np.ndarray, "nodes active"], Float[np.ndarray, " nodes"]]
+Rule = tuple[Float[Array | np.ndarray, "nodes active"], Float[Array | np.ndarray, " nodes"]]
 
 
 class ClassLogits(eqx.Module):
@@ -26,7 +26,7 @@ class ClassLogits(eqx.Module):
     centres: Float[Array, "K active"]
     norm: Float[Array, "active active"]
     noise: Float[Array, " K"]
-    basis: Float[np.ndarray, "K active"]
+    basis: Basis
 
     @property
     def labels(self) -> Float[Array, "K K"]:
@@ -37,7 +37,7 @@ class ClassLogits(eqx.Module):
         """Of the logits within each class."""
         return self.noise[:, None, None] * self.norm
 
-    def nodes(self, points: Float[np.ndarray, "nodes active"]) -> Float[Array, "K nodes active"]:
+    def nodes(self, points: Float[Array | np.ndarray, "nodes active"]) -> Float[Array, "K nodes active"]:
         """Standard Gaussian points carried to each class."""
         spread = jnp.sqrt(self.noise)[:, None, None] * (points @ lower_factor(self.norm).T)
         return self.centres[:, None, :] + spread
@@ -55,7 +55,7 @@ class ClassLogits(eqx.Module):
 def wrong_probabilities(
     centres: Float[Array, "K active"],
     covariances: Float[Array, "K active active"],
-    basis: Float[np.ndarray, "K active"],
+    basis: Basis,
 ) -> Float[Array, " K"]:
     """P(argmax z != k) for Gaussian logits of each class, given in active coordinates.
 

@@ -61,7 +61,11 @@ def _lines() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
     labels = np.eye(_CLASSES)[np.arange(_LINES) % _CLASSES]
     ways = draw.standard_normal((_LINES, _CLASSES))
-    return labels, 0.5 * draw.standard_normal((_LINES, _CLASSES)), ways / np.max(np.abs(ways), axis=1)[:, None]
+    return (
+        labels,
+        0.5 * draw.standard_normal((_LINES, _CLASSES)),
+        ways / np.max(np.abs(ways), axis=1)[:, None],
+    )
 
 
 def _on_lines(fn: Function, labels, starts, ways, times):

@@ -27,6 +27,9 @@ __all__ = ["AbstractClassLoss", "ClassLoss", "ClassSquare", "CrossEntropy"]
 
 Logits = Float[Array, "*batch K"]
 
+Basis = Any
+"""Float[np.ndarray, "K active"]: a constant, which must keep its digits outside the float64 scope."""
+
 
 class AbstractClassLoss(eqx.Module):
     """A loss l(one-hot label, logits), convex in the logits; leading axes are batches."""
@@ -48,12 +51,15 @@ class AbstractClassLoss(eqx.Module):
     def curvature(self, label: Logits, logits: Logits) -> Float[Array, "*batch K K"]:
         """Hessian in the logits."""
 
-    def basis(self, classes: int) -> Float[np.ndarray, "K active"]:
+    def basis(self, classes: int) -> Basis:
         """Orthonormal active coordinates: all, or those orthogonal to (1, ..., 1)."""
         return contrasts(classes) if self.shift_invariant else np.eye(classes)
 
     def active_point(
-        self, label: Logits, field: Float[Array, "*batch active"], variance: Float[Array, "*batch active active"]
+        self,
+        label: Logits,
+        field: Float[Array, "*batch active"],
+        variance: Float[Array, "*batch active active"],
     ) -> Float[Array, "*batch active"]:
         """The proximal point in active coordinates; `label` stays one-hot."""
         return _vectorised(self._point, "(k),(a),(a,a)->(a)")(label, field, variance)
@@ -65,7 +71,7 @@ class AbstractClassLoss(eqx.Module):
         variance: Float[Array, "*batch active active"],
         guess: Float[Array, "*batch active"] | None = None,
     ) -> ProximalResponse:
-        """Force and stiffness in active coordinates; `label` stays one-hot, a guess of the force saves steps."""
+        """Force and stiffness in active coordinates; a guess of the force saves steps."""
         given = jnp.zeros(jnp.shape(field)[-1]) if guess is None else guess
         signature = "(k),(a),(a,a),(a)->(a),(a,a)"
         return ProximalResponse(*_vectorised(self._response, signature)(label, field, variance, given))
@@ -178,7 +184,7 @@ class ClassLoss(AbstractClassLoss):
             linear or not convex there, or its slope jumps.
     """
 
-    fn: Callable[[Any, Any], Array] = eqx.field(static=True)
+    fn: _OfClasses = eqx.field(static=True)
     invariant: bool = eqx.field(static=True)
 
     def __init__(self, fn: Callable[[Any, Any], Array]) -> None:
@@ -211,8 +217,8 @@ def _vectorised(function: Callable[..., Any], signature: str) -> Callable[..., A
     return jnp.vectorize(function, signature=signature)
 
 
-def contrasts(classes: int) -> Float[np.ndarray, "K active"]:
-    """Orthonormal basis of the vectors whose entries sum to zero; column j compares entry j + 1 with those before."""
+def contrasts(classes: int) -> Basis:
+    """Orthonormal vectors whose entries sum to zero; each compares an entry with those before it."""
     columns = []
     for index in range(1, classes):
         column = np.zeros(classes)
