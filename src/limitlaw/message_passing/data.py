@@ -94,8 +94,12 @@ def _noise(rows: np.ndarray, hot: np.ndarray, given: Any) -> np.ndarray:
     """One variance for each class."""
     if given is None:
         counts = np.maximum(hot.sum(axis=0), 1.0)
-        centred = rows - (hot @ (hot.T @ rows / counts[:, None]))
-        measured = np.mean(centred**2) * len(rows) / max(len(rows) - hot.shape[1], 1)
+        means = hot.T @ rows / counts[:, None]
+        # From a shift near the data: their own mean may be far larger than their spread.
+        shift = np.mean(means, axis=0)
+        squares = np.einsum("nd,nd->", rows - shift, rows - shift)
+        squares -= np.sum(counts[:, None] * (means - shift) ** 2)
+        measured = squares / rows.shape[1] / max(len(rows) - hot.shape[1], 1)
         return np.full(hot.shape[1], measured)
     noise = np.asarray(given, dtype=float)
     if noise.shape not in ((), (hot.shape[1],)) or not np.all(np.isfinite(noise) & (noise > 0)):

@@ -58,8 +58,11 @@ def state_evolution(model: Any, steps: int) -> Trajectory:
     free = np.zeros((steps, model.classes))
     if model.intercept:
         free = np.stack([np.asarray(one["intercept"]) for one in found])
-    names = ("mean_logits", "norm", "response")
-    return Trajectory(*(np.stack([np.asarray(one[name]) for one in found]) for name in names), free)
+    lines = {
+        name: np.stack([np.asarray(one[name]) for one in found])
+        for name in ("mean_logits", "norm", "response")
+    }
+    return Trajectory(intercept=free, **lines)
 
 
 def stationary_changes(model: Any, solution: Any, steps: int) -> Float[np.ndarray, " steps"]:
@@ -81,7 +84,7 @@ def stationary_changes(model: Any, solution: Any, steps: int) -> Float[np.ndarra
         raise InvalidInput("stationary_changes", "model", allowed, f"{active} active logits")
     with double_precision():
         evolution, state = model.state_evolution(1), model.state(solution)
-        state = ClassState(*(jnp.asarray(part) for part in state))
+        state = jax.tree.map(jnp.asarray, state)
         rule = evolution.rule if closed else gaussian_points(active, _PAIR_COUNTS[active])
 
         def advance(overlap, _):
@@ -107,7 +110,7 @@ def stationary_start(model: Any, solution: Any, means: Any, seed: int = 0) -> tu
     """
     with double_precision():
         evolution: StateEvolution = model.state_evolution(1)
-        state = ClassState(*(jnp.asarray(part) for part in model.state(solution)))
+        state: ClassState = jax.tree.map(jnp.asarray, model.state(solution))
         forces = stationary_forces(evolution, state)
     root = np.linalg.cholesky(np.asarray(forces.square))
     dim = len(means)
