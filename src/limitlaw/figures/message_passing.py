@@ -157,7 +157,8 @@ def _sides(place: Axes, scale: Scale) -> None:
         shown = factors.damped(damping) if damping else factors.state_evolution
         label = f"{name}: factor of the order parameters {shown:.2f}"
         place.plot(np.arange(1, len(run.changes) + 1), run.changes, "o-", ms=3, color=colour, label=label)
-    place.set(yscale="log", xlabel="step", title="orthonormal means, from W = 0 (one draw)")
+    place.set(yscale="log", ylim=(1e-28, 1e4), xlabel="step")
+    place.set_title("orthonormal means, from W = 0 (one draw)")
     place.legend(fontsize=7.5)
 
 

@@ -50,7 +50,7 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
     same share of the training set, `test_loss` and `train_loss` means of the loss, `train_objective` the
     minimised sum per sample. Order parameters, matrices over logits: `mean_logits` = W' mu/sqrt(d), axes
     (logit, class); `norm` = W' W/d; `response` = (1/d) sum of the d diagonal blocks of the inverse Hessian;
-    `intercept` = b, where there is one; it sums to zero if the loss does not see a common shift of all logits.
+    `intercept` = b, where there is one; it sums to zero if the loss sees no common shift of all logits.
 
     The square loss has closed averages; others are averaged on lattices in K - 1 (or K) dimensions, and by
     quasi-random points beyond four dimensions, to about 1e-3. Beyond two dimensions `train_error` of other

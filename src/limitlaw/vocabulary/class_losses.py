@@ -25,7 +25,7 @@ from limitlaw.vocabulary.responses import ProximalResponse
 
 __all__ = ["AbstractClassLoss", "ClassLoss", "ClassSquare", "CrossEntropy"]
 
-Logits = Float[Array, "*batch K"]
+Logits = Float[Array, "... K"]
 
 Basis = Any
 """Float[np.ndarray, "K active"]: a constant, which must keep its digits outside the float64 scope."""
@@ -40,7 +40,7 @@ class AbstractClassLoss(eqx.Module):
         """Whether a common shift of all logits changes nothing."""
 
     @abc.abstractmethod
-    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "*batch"]:
+    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "..."]:
         """Values."""
 
     @abc.abstractmethod
@@ -48,7 +48,7 @@ class AbstractClassLoss(eqx.Module):
         """Gradient in the logits."""
 
     @abc.abstractmethod
-    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "*batch K K"]:
+    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "... K K"]:
         """Hessian in the logits."""
 
     def basis(self, classes: int) -> Basis:
@@ -58,18 +58,18 @@ class AbstractClassLoss(eqx.Module):
     def active_point(
         self,
         label: Logits,
-        field: Float[Array, "*batch active"],
-        variance: Float[Array, "*batch active active"],
-    ) -> Float[Array, "*batch active"]:
+        field: Float[Array, "... active"],
+        variance: Float[Array, "... active active"],
+    ) -> Float[Array, "... active"]:
         """The proximal point in active coordinates; `label` stays one-hot."""
         return _vectorised(self._point, "(k),(a),(a,a)->(a)")(label, field, variance)
 
     def active_response(
         self,
         label: Logits,
-        field: Float[Array, "*batch active"],
-        variance: Float[Array, "*batch active active"],
-        guess: Float[Array, "*batch active"] | None = None,
+        field: Float[Array, "... active"],
+        variance: Float[Array, "... active active"],
+        guess: Float[Array, "... active"] | None = None,
     ) -> ProximalResponse:
         """Force and stiffness in active coordinates; a guess of the force saves steps."""
         given = jnp.zeros(jnp.shape(field)[-1]) if guess is None else guess
@@ -77,7 +77,7 @@ class AbstractClassLoss(eqx.Module):
         return ProximalResponse(*_vectorised(self._response, signature)(label, field, variance, given))
 
     def response(
-        self, label: Logits, field: Logits, variance: Float[Array, "*batch K K"]
+        self, label: Logits, field: Logits, variance: Float[Array, "... K K"]
     ) -> ProximalResponse:
         """Force (..., K) and stiffness (..., K, K)."""
         basis = self.basis(jnp.shape(field)[-1])
@@ -113,13 +113,13 @@ class ClassSquare(AbstractClassLoss):
     def shift_invariant(self) -> bool:
         return False
 
-    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "*batch"]:
+    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "..."]:
         return jnp.sum((label - logits) ** 2, axis=-1) / 2
 
     def slope(self, label: Logits, logits: Logits) -> Logits:
         return logits - label
 
-    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "*batch K K"]:
+    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "... K K"]:
         return jnp.broadcast_to(jnp.eye(logits.shape[-1]), (*logits.shape, logits.shape[-1]))
 
     def active_point(self, label, field, variance):
@@ -142,13 +142,13 @@ class CrossEntropy(AbstractClassLoss):
     def shift_invariant(self) -> bool:
         return True
 
-    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "*batch"]:
+    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "..."]:
         return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(label * logits, axis=-1)
 
     def slope(self, label: Logits, logits: Logits) -> Logits:
         return jax.nn.softmax(logits, axis=-1) - label
 
-    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "*batch K K"]:
+    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "... K K"]:
         share = jax.nn.softmax(logits, axis=-1)
         return share[..., None] * jnp.eye(logits.shape[-1]) - share[..., None] * share[..., None, :]
 
@@ -195,13 +195,13 @@ class ClassLoss(AbstractClassLoss):
     def shift_invariant(self) -> bool:
         return self.invariant
 
-    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "*batch"]:
+    def __call__(self, label: Logits, logits: Logits) -> Float[Array, "..."]:
         return self.fn(label, logits)
 
     def slope(self, label: Logits, logits: Logits) -> Logits:
         return _vectorised(jax.grad(self._one, argnums=1), "(k),(k)->(k)")(label, logits)
 
-    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "*batch K K"]:
+    def curvature(self, label: Logits, logits: Logits) -> Float[Array, "... K K"]:
         return _vectorised(jax.hessian(self._one, argnums=1), "(k),(k)->(k,k)")(label, logits)
 
     def _one(self, label, logits):
