@@ -31,6 +31,7 @@ _HOMES = {
     "penalties": "limitlaw.vocabulary.penalties",
     "readouts": "limitlaw.vocabulary.readouts",
     "targets": "limitlaw.vocabulary.targets",
+    "message_passing": "limitlaw.message_passing",
     "theory": "limitlaw.theory",
     "plots": "limitlaw.plots",
     "errors": "limitlaw.core.errors",
@@ -49,6 +50,7 @@ __all__ = [
     "kernels",
     "load",
     "losses",
+    "message_passing",
     "models",
     "networks",
     "optimise",
@@ -65,7 +67,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from limitlaw import models, plots, theory
+    from limitlaw import message_passing, models, plots, theory
     from limitlaw._bounds import bounds
     from limitlaw._compare import compare
     from limitlaw._optimise import optimise

@@ -12,7 +12,7 @@ from limitlaw.core.status import Status
 if TYPE_CHECKING:
     import xarray as xr
 
-INNER = ("group", "group_", "spike", "degree")
+INNER = ("group", "group_", "spike", "degree", "class", "logit", "logit_")
 """Axes that are no study's."""
 
 AXES = {
@@ -34,8 +34,16 @@ AXES = {
     "shift": (),
     "learnability": ("degree",),
     "bias_factors": ("degree",),
+    "intercept": ("logit",),
 }
 """Axes of order parameters, after the axes of the study."""
+
+MATRIX_AXES = {
+    "mean_logits": ("logit", "class"),
+    "norm": ("logit", "logit_"),
+    "response": ("logit", "logit_"),
+}
+"""Axes where an order parameter has one for each pair: of several logits."""
 
 MEANINGS = {
     "test_error": "E (y - f)^2 on a fresh sample, label noise included; P(y f < 0) for a loss of labels",
@@ -142,13 +150,20 @@ def experiment_dataset(
     return _dataset(values, stacked, (*axes, "replica"), axes, attributes, meanings or {})
 
 
+def _inner_axes(name: str, count: int) -> tuple[str, ...]:
+    axes: tuple[str, ...] = AXES.get(name, ())
+    if count > len(axes) and name in MATRIX_AXES:
+        axes = MATRIX_AXES[name]
+    return axes[:count]
+
+
 def _dataset(values, stacked: int, leading: tuple[str, ...], axes, attributes, meanings) -> "xr.Dataset":
     import xarray as xr
 
     grid = [len(coordinates) for coordinates in axes.values()]
     variables = {}
     for name, value in values.items():
-        inner = AXES.get(name, ())[: np.ndim(value) - stacked]
+        inner = _inner_axes(name, np.ndim(value) - stacked)
         tail = value.shape[value.ndim - len(inner) :]
         shape = (*grid, -1, *tail) if leading[-1:] == ("replica",) else (*grid, *tail)
         text = {

@@ -22,6 +22,7 @@ model, dim = ll.models.SpikedRandomFeatures(
     (ll.activations.ReLU(), ll.activations.Tanh()), ll.targets.SingleIndex(ll.activations.Sin(), 0.1),
     1.0, 0.8, 0.1, strength=[1.0, -0.5], alignment=0.7, rows="gaussian"), 20
 """,
+    "gaussian mixture": "model, dim = ll.models.GaussianMixture([[1, 0], [0, 1]], 0.5, 2.0, 0.1, intercept=True), 20",
     "logistic": """
 model, dim = dataclasses.replace(
     ll.models.RandomFeatures.example(), target=ll.targets.SignLabels(0.1), loss=ll.losses.Logistic()), 20
@@ -33,7 +34,7 @@ def run(program):
     return subprocess.run([sys.executable, "-c", HOOK + program], capture_output=True, text=True)
 
 
-SLOW = ("giant step", "groups of gaussian rows", "logistic")
+SLOW = ("gaussian mixture", "giant step", "groups of gaussian rows", "logistic")
 CASES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MODELS]
 
 

@@ -83,6 +83,8 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return parse_network(text)
     if isinstance(getattr(model, field), str):
         return text
+    if isinstance(getattr(model, field), bool):
+        return {"true": True, "false": False}.get(text.lower(), text)
     if _types(model)[field] in (int, int | None):
         return _integer(model, field, text)
     return _numbers(model, field, text)

@@ -17,6 +17,7 @@ MODELS = {
     "polynomial-features": "limitlaw.models:PolynomialFeatures",
     "kernel-ridge": "limitlaw.models:KernelRidge",
     "inner-product-kernel": "limitlaw.models:InnerProductKernel",
+    "gaussian-mixture": "limitlaw.models:GaussianMixture",
     "context-ridge": "limitlaw.models:ContextRidge",
     "discrete-mmse": "limitlaw.models:DiscreteMMSE",
 }
@@ -33,7 +34,13 @@ ACTIVATIONS = {
     "hermite": "Hermite",
 }
 
-LOSSES = {"square": "Square", "huber": "Huber", "logistic": "Logistic", "hinge": "Hinge"}
+LOSSES = {
+    "square": "Square",
+    "huber": "Huber",
+    "logistic": "Logistic",
+    "hinge": "Hinge",
+    "cross-entropy": "CrossEntropy",
+}
 
 PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
 
@@ -72,6 +79,9 @@ FIGURES = {
     "noise-strength": "noise injection: test error against the injected variance, and the best ridge",
     "noise-many-copies": "noise injection: from one copy to infinitely many",
     "noise-labels": "noise injection: 0/1 errors of logistic regression on noisy copies",
+    "mixture-errors": "three Gaussian classes: test and training error, cross-entropy and square loss",
+    "amp-trajectories": "message passing: order parameters at each step, on state evolution",
+    "amp-convergence": "message passing: how fast it settles, and both sides of its stability",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

@@ -15,6 +15,7 @@ class Status(IntEnum):
     OUT_OF_RANGE = 6
     FREE_MEAN = 7
     TOO_SMALL = 8
+    SWINGING = 9
 
     @property
     def sentence(self) -> str:
@@ -59,6 +60,7 @@ _SENTENCES = {
         "this size is too small for the finite-size term: it outgrows the limit that it corrects, or less "
         "than one task is left; ask for a larger dim=, or for the limit"
     ),
+    Status.SWINGING: "the iteration swings or grows instead of settling; raise its damping",
     Status.DIVERGED: (
         "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"
     ),

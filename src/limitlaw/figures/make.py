@@ -64,9 +64,10 @@ def make_figure(
 
 def study_figures() -> dict[str, StudyFigure]:
     """Figures that are learning curves."""
-    from limitlaw.figures import attention, noise_injection, one_step
+    from limitlaw.figures import attention, gaussian_mixtures, noise_injection, one_step
 
-    return one_step.STUDY_FIGURES | attention.STUDY_FIGURES | noise_injection.STUDY_FIGURES
+    rooms = (one_step, attention, noise_injection, gaussian_mixtures)
+    return {name: figure for room in rooms for name, figure in room.STUDY_FIGURES.items()}
 
 
 DRAWN = {
@@ -87,6 +88,8 @@ DRAWN = {
     "kernel-universality": "kernel_matrices:draw_universality",
     "attention-best-contexts": "attention:draw_best_contexts",
     "attention-task-diversity": "task_diversity:draw_task_diversity",
+    "amp-trajectories": "message_passing:draw_trajectories",
+    "amp-convergence": "message_passing:draw_convergence",
     "transformer-sequences": "transformers:draw_sequences",
     "transformer-task-diversity": "transformers:draw_task_diversity",
 }

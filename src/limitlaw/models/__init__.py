@@ -4,6 +4,7 @@ from limitlaw.models.context_ridge import ContextRidge
 from limitlaw.models.discrete_mmse import DiscreteMMSE
 from limitlaw.models.fixed_tasks import FixedTasks
 from limitlaw.models.frozen_features import FrozenFeatures
+from limitlaw.models.gaussian_mixture import GaussianMixture
 from limitlaw.models.giant_step import GiantStep
 from limitlaw.models.inner_product_kernel import InnerProductKernel
 from limitlaw.models.kernel_ridge import KernelRidge
@@ -19,6 +20,7 @@ __all__ = [
     "DiscreteMMSE",
     "FixedTasks",
     "FrozenFeatures",
+    "GaussianMixture",
     "GiantStep",
     "InnerProductKernel",
     "KernelRidge",

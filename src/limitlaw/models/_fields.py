@@ -60,9 +60,10 @@ def require_finite(
         raise InvalidInput(owner, field, "finite", _show(value), meaning)
 
 
-def require_fractions(owner: str, field: str, value: Any, groups: int) -> None:
+def require_fractions(
+    owner: str, field: str, value: Any, groups: int, meaning: str = "the share of the neurons in each group"
+) -> None:
     """Positive shares that sum to one."""
-    meaning = "the share of the neurons in each group"
     require_positive(owner, field, value, meaning, (groups,))
     if not is_traced(value) and isinstance(value, np.ndarray) and abs(np.sum(value) - 1) > 1e-9:
         raise InvalidInput(owner, field, "a vector that sums to one", _show(value), meaning)

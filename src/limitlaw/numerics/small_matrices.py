@@ -22,6 +22,27 @@ def inverse(matrix: Inexact[Array, "n n"]) -> Inexact[Array, "n n"]:
     return adjugate / jnp.sum(matrix[0] * adjugate[:, 0])
 
 
+def inverse_by_sweeps(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Inverse of a symmetric, positive definite matrix, one pivot after the other.
+
+    A loop: far less to compile than `inverse` for more than a few rows.
+    """
+
+    def sweep(index, now):
+        row, column = now[index], now[:, index]
+        pivot = row[index]
+        swept = now - column[:, None] * row / pivot
+        swept = swept.at[index].set(row / pivot).at[:, index].set(-column / pivot)
+        return swept.at[index, index].set(1 / pivot)
+
+    return jax.lax.fori_loop(0, matrix.shape[-1], sweep, matrix)
+
+
+def inverse_each(matrices: Inexact[Array, "batch n n"]) -> Inexact[Array, "batch n n"]:
+    """Inverse of each of several matrices."""
+    return jax.vmap(inverse)(matrices)
+
+
 def _inverse_by_halves(matrix: Inexact[Array, "n n"], half: int) -> Inexact[Array, "n n"]:
     first = inverse(matrix[:half, :half])
     left, right = matrix[half:, :half] @ first, first @ matrix[:half, half:]
@@ -38,6 +59,25 @@ def _adjugate(matrix: Inexact[Array, "n n"], size: int) -> Inexact[Array, "n n"]
         return jnp.array([[d, -b], [-c, a]])
     first, second, third = matrix
     return jnp.stack([jnp.cross(second, third), jnp.cross(third, first), jnp.cross(first, second)], axis=1)
+
+
+def lower_factor(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Lower triangular L with L L' = matrix, which is symmetric and positive semidefinite.
+
+    A pivot below roundoff of its diagonal entry gives a column of zeros, so that zero has the factor zero.
+    Derivatives hold where no pivot vanishes.
+    """
+    columns: list[Float[Array, " n"]] = []
+    for index in range(matrix.shape[-1]):
+        rest = matrix[:, index] - sum((column * column[index] for column in columns), jnp.zeros(()))
+        good = rest[index] > _PIVOT * matrix[index, index]
+        root = jnp.sqrt(jnp.where(good, rest[index], 1.0))
+        below = jnp.arange(matrix.shape[-1]) >= index
+        columns.append(jnp.where(good & below, rest / root, 0.0))
+    return jnp.stack(columns, axis=1)
+
+
+_PIVOT = 1e-14
 
 
 def solve(matrix: Inexact[Array, "n n"], right: Inexact[Array, " n"]) -> Inexact[Array, " n"]:

@@ -7,7 +7,7 @@ of the force in omega: l'' / (1 + V l'') where the loss is smooth, 1/V where z s
 
 import abc
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -19,16 +19,25 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import kinks_of
 from limitlaw.core.precision import is_traced, number
 from limitlaw.numerics.moreau import proximal_point
+from limitlaw.vocabulary.class_losses import AbstractClassLoss, ClassLoss, ClassSquare, CrossEntropy
 from limitlaw.vocabulary.loss_probe import probe
+from limitlaw.vocabulary.responses import ProximalResponse
 
-__all__ = ["AbstractLoss", "Hinge", "Huber", "Logistic", "Loss", "ProximalResponse", "Square", "as_loss"]
-
-
-class ProximalResponse(NamedTuple):
-    """Force (z - omega)/V towards the label, and minus its slope in omega, in [0, 1/V]."""
-
-    force: Float[Array, "..."]
-    stiffness: Float[Array, "..."]
+__all__ = [
+    "AbstractClassLoss",
+    "AbstractLoss",
+    "ClassLoss",
+    "ClassSquare",
+    "CrossEntropy",
+    "Hinge",
+    "Huber",
+    "Logistic",
+    "Loss",
+    "ProximalResponse",
+    "Square",
+    "as_class_loss",
+    "as_loss",
+]
 
 
 class AbstractLoss(eqx.Module):
@@ -318,3 +327,15 @@ def as_loss(value: Any) -> AbstractLoss:
     if isinstance(value, (type, AbstractLoss)) or not callable(value):
         return cast(Any, value)
     return Loss(cast(Any, value))
+
+
+def as_class_loss(value: Any) -> AbstractClassLoss:
+    """Field converter: a loss of classes, the square loss, or a plain function of one-hot label and logits.
+
+    What is neither passes unchanged: the statement refuses it under the field's own name.
+    """
+    if isinstance(value, Square):
+        return ClassSquare()
+    if isinstance(value, (type, AbstractLoss, AbstractClassLoss)) or not callable(value):
+        return cast(Any, value)
+    return ClassLoss(cast(Any, value))

@@ -1,0 +1,177 @@
+"""Message passing on Gaussian mixtures: its path on state evolution, its rate, and both sides of stability.
+
+What arXiv 2402.08676 announces is the rate with cross-entropy for several penalties; parameters are ours.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from limitlaw._solve import solve
+from limitlaw.core.precision import double_precision
+from limitlaw.figures.panels import Scale
+from limitlaw.figures.pictures import save_picture
+from limitlaw.message_passing import (
+    MessagePassing,
+    amp,
+    state_evolution,
+    stationary_changes,
+    stationary_start,
+)
+from limitlaw.models import GaussianMixture
+from limitlaw.plots.style import COLOURS, look
+from limitlaw.vocabulary.losses import Square
+
+THREE = GaussianMixture(np.eye(3), 0.5, 2.0, 0.1)
+CASES = {
+    "cross-entropy, λ = 0.1": THREE,
+    "cross-entropy, λ = 1": dataclasses.replace(THREE, penalty=1.0),
+    "square, λ = 0.1": dataclasses.replace(THREE, loss=Square()),
+}
+PENALTIES = (0.02, 0.1, 0.5)
+RANDOM = dataclasses.replace(THREE, mean_gram=np.zeros((3, 3)), noise_variance=1.0)
+"""Random labels: no outliers of the inputs bend the late rate at finite size."""
+
+SIDES = {
+    "Δ = 0.5, λ = 0.1": (THREE, 0.0),
+    "Δ = 0.2, λ = 0.01": (dataclasses.replace(THREE, noise_variance=0.2, penalty=0.01), 0.0),
+    "the same, damping 0.4": (dataclasses.replace(THREE, noise_variance=0.2, penalty=0.01), 0.4),
+}
+
+_STEPS, _LONG = 12, 40
+Table = tuple[list[str], list[list[str]]]
+
+
+def drawn_run(model: GaussianMixture, dim: int, seed: int, **options: Any) -> MessagePassing:
+    """Message passing on one draw of a mixture; a key `stationary` starts it at a solution."""
+    rng = np.random.default_rng(seed)
+    sizes = model.sizes(dim)
+    frame = np.linalg.qr(rng.standard_normal((dim, model.classes)))[0]
+    values, vectors = np.linalg.eigh(np.asarray(model.mean_gram))
+    means = frame @ (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    with double_precision():
+        spread = np.sqrt(np.asarray(model.noise))[sizes.classes]
+    inputs = means.T[sizes.classes] + spread[:, None] * rng.standard_normal((sizes.samples, dim))
+    solution = options.pop("stationary", None)
+    if solution is not None:
+        options["start"] = stationary_start(model, solution, means, seed)
+    return amp(
+        inputs,
+        sizes.classes,
+        float(model.penalty),
+        loss=model.loss,
+        noise_variance=model.noise_variance,
+        intercept=model.intercept,
+        means=means,
+        throw=False,
+        **options,
+    )
+
+
+def draw_trajectories(scale: Scale, path: Path) -> Table:
+    """Traces of the norm and of the mean logits after each step, from no readout."""
+    rows: list[list[str]] = []
+    with look():
+        figure, axes = plt.subplots(1, 2, figsize=(11.6, 4.2))
+        for (name, model), colour in zip(CASES.items(), COLOURS, strict=False):
+            line = state_evolution(model, _STEPS)
+            runs = [drawn_run(model, scale.dim, seed, steps=_STEPS) for seed in range(scale.replicas)]
+            for place, what, theory, field in (
+                (axes[0], "tr W'W/d", line.norm, "norms"),
+                (axes[1], "tr W'μ/√d", line.mean_logits, "mean_logits"),
+            ):
+                traces = np.stack([_traces(getattr(run, field)) for run in runs])
+                rows += _points(place, f"{name}, {what}", _traces(theory), traces, colour, name)
+                place.set(xlabel="step", title=what)
+        axes[0].legend()
+        figure.suptitle(
+            f"three orthonormal means, Δ = 0.5, n/d = 2 (d = {scale.dim}, {scale.replicas} draws)"
+        )
+        save_picture(figure, path)
+        plt.close(figure)
+    return HEADER, rows
+
+
+HEADER = ["case", "step", "theory", "experiment", "standard error", "z"]
+
+
+def _traces(matrices: np.ndarray) -> np.ndarray:
+    return np.trace(matrices, axis1=1, axis2=2)
+
+
+def _points(
+    place: Axes, case: str, theory: np.ndarray, measured: np.ndarray, colour: str, label: str
+) -> list[list[str]]:
+    """A line of state evolution with points of message passing; rows of the table."""
+    steps = np.arange(1, len(theory) + 1)
+    mean, error = measured.mean(axis=0), measured.std(axis=0, ddof=1) / np.sqrt(len(measured))
+    place.plot(steps, theory, color=colour, label=label)
+    place.errorbar(steps, mean, yerr=error, fmt="o", color=colour, capsize=2.5)
+    return [
+        [case, f"{step}", f"{line:.5g}", f"{point:.5g}", f"{bar:.2g}", f"{(point - line) / bar:+.1f}"]
+        for step, line, point, bar in zip(steps, theory, mean, error, strict=True)
+    ]
+
+
+def draw_convergence(scale: Scale, path: Path) -> Table:
+    """Left: rates at several penalties. Middle: both sides of stability. Right: the two factors."""
+    with look():
+        figure, axes = plt.subplots(1, 3, figsize=(16.2, 4.4))
+        rows: list[list[str]] = []
+        for penalty, colour in zip(PENALTIES, COLOURS, strict=False):
+            rows += _rate(axes[0], penalty, colour, scale)
+        axes[0].set(yscale="log", xlabel="step", ylabel="|W(t+1) - W(t)|²/d")
+        axes[0].set_title("random labels, stationary start\n(dashed: de Almeida-Thouless factor)")
+        axes[0].legend(title="λ")
+        _sides(axes[1], scale)
+        _factors(axes[2])
+        draws = f"d = {scale.dim}, {scale.replicas} draws"
+        figure.suptitle(f"cross-entropy, three classes, n/d = 2 ({draws})", y=1.04)
+        save_picture(figure, path)
+        plt.close(figure)
+    return HEADER, rows
+
+
+def _rate(place: Axes, penalty: float, colour: str, scale: Scale) -> list[list[str]]:
+    model = dataclasses.replace(RANDOM, penalty=penalty)
+    solution = solve(model)
+    theory = stationary_changes(model, solution, _STEPS)
+    runs = [
+        drawn_run(model, scale.dim, seed, steps=_STEPS, stationary=solution) for seed in range(scale.replicas)
+    ]
+    factor = model.stability(solution).almeida_thouless
+    steps = np.arange(1, _STEPS + 1)
+    place.plot(steps, theory[-1] * factor ** (steps - _STEPS), color=colour, ls="--", lw=1.0)
+    measured = np.stack([run.changes for run in runs])
+    return _points(place, f"λ = {penalty:g}", theory, measured, colour, f"{penalty:g} (factor {factor:.3f})")
+
+
+def _sides(place: Axes, scale: Scale) -> None:
+    for (name, (model, damping)), colour in zip(SIDES.items(), COLOURS, strict=False):
+        run = drawn_run(model, scale.dim, 0, steps=_LONG, damping=damping, tolerance=1e-14)
+        factors = model.stability(solve(model))
+        shown = factors.damped(damping) if damping else factors.state_evolution
+        label = f"{name}: factor of the order parameters {shown:.2f}"
+        place.plot(np.arange(1, len(run.changes) + 1), run.changes, "o-", ms=3, color=colour, label=label)
+    place.set(yscale="log", ylim=(1e-28, 1e4), xlabel="step")
+    place.set_title("orthonormal means, from W = 0 (one draw)")
+    place.legend(fontsize=7.5)
+
+
+def _factors(place: Axes) -> None:
+    """Both factors against the penalty, for two noise levels."""
+    penalties = np.geomspace(0.01, 2.0, 9)
+    for noise, colour in zip((0.5, 0.2), COLOURS, strict=False):
+        models = [dataclasses.replace(THREE, noise_variance=noise, penalty=penalty) for penalty in penalties]
+        factors = np.array([model.stability(solve(model)) for model in models])
+        place.plot(penalties, factors[:, 1], color=colour, label=f"Δ = {noise:g}: order parameters")
+        place.plot(
+            penalties, factors[:, 0], color=colour, ls="--", label=f"Δ = {noise:g}: de Almeida-Thouless"
+        )
+    place.axhline(1.0, color="0.35", ls=":", lw=1.2)
+    place.set(xscale="log", yscale="log", xlabel="penalty λ", title="factors per step, orthonormal means")
+    place.legend(fontsize=8)
