@@ -76,9 +76,7 @@ class AbstractClassLoss(eqx.Module):
         signature = "(k),(a),(a,a),(a)->(a),(a,a)"
         return ProximalResponse(*_vectorised(self._response, signature)(label, field, variance, given))
 
-    def response(
-        self, label: Logits, field: Logits, variance: Float[Array, "... K K"]
-    ) -> ProximalResponse:
+    def response(self, label: Logits, field: Logits, variance: Float[Array, "... K K"]) -> ProximalResponse:
         """Force (..., K) and stiffness (..., K, K)."""
         basis = self.basis(jnp.shape(field)[-1])
         found = self.active_response(label, field @ basis, basis.T @ variance @ basis)
