@@ -27,6 +27,18 @@ def test_kernels_and_functions_by_degree():
     np.testing.assert_array_equal(build_model("kernel-ridge", ["kernel=(0,1)"]).kernel.parts, [0.0, 1.0])
 
 
+def test_mixtures_and_switches():
+    mixture = build_model(
+        "gaussian-mixture", ["intercept=true", "loss=cross-entropy", "mean_gram=((1,0),(0,1))"]
+    )
+    assert mixture.intercept
+    assert mixture.loss.label == "cross-entropy"
+    np.testing.assert_array_equal(mixture.mean_gram, np.eye(2))
+    assert build_model("gaussian-mixture", ["loss=square", "class_fractions=none"]).loss.label == "square"
+    with pytest.raises(ll.errors.InvalidInput, match="intercept must be True or False, got 'maybe'"):
+        build_model("gaussian-mixture", ["intercept=maybe"])
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
