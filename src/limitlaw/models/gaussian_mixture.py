@@ -11,6 +11,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import double_precision, number
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference, Standing
+from limitlaw.message_passing.data import classified_data
 from limitlaw.models._class_fields import require_class_loss, require_gram, require_noise
 from limitlaw.models._fields import require_dim, require_fractions, require_positive
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
@@ -121,6 +122,34 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
     def example(cls) -> Self:
         """Three orthonormal means, cross-entropy."""
         return cls(np.eye(3), 0.5, 2.0, 0.1)
+
+    @classmethod
+    def of_data(
+        cls, inputs: Any, labels: Any, penalty: float, loss: Any = None, intercept: bool = False
+    ) -> Self:
+        """The mixture that a data set would be if its classes were isotropic Gaussian clusters.
+
+        Inner products of the measured means, less what the noise of n_k samples adds to their squared norms,
+        the pooled variance of a coordinate and the measured shares, at the n/d of the arrays. Measure it on
+        other samples than those of training, and change `samples_per_dim`, to leave their fluctuations out.
+
+        Args:
+            inputs: one row a sample, shape (n, d).
+            labels: classes 0, 1, ..., or one-hot rows.
+            penalty, loss, intercept: as in the model; cross-entropy when None.
+
+        Raises:
+            InvalidInput: arrays that do not fit together, or means too close to be told from noise.
+        """
+        data = classified_data(inputs, labels, CrossEntropy() if loss is None else loss, None, None).arrays
+        rows, hot = (np.asarray(part, dtype=float) for part in (data.inputs, data.labels))
+        counts = hot.sum(axis=0)
+        means, variance = rows.T @ hot / counts, float(np.mean(data.noise))
+        gram = means.T @ means - np.diag(variance * rows.shape[1] / counts)
+        ratio, shares = rows.shape[0] / rows.shape[1], counts / len(rows)
+        return cls(
+            gram, variance, ratio, penalty, CrossEntropy() if loss is None else loss, shares, intercept
+        )
 
     @property
     def classes(self) -> int:
