@@ -72,7 +72,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+QUICK = ("cross", "square", "square uneven", "five")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_fixed_point_is_the_minimum(case):
     model = vary(**CASES[case])
     data = draw(model, 120)
@@ -141,7 +146,12 @@ RATES = {
 
 
 @pytest.mark.parametrize(
-    "case", ["square", pytest.param("two classes"), pytest.param("random labels", marks=pytest.mark.slow)]
+    "case",
+    [
+        "square",
+        pytest.param("two classes", marks=pytest.mark.slow),
+        pytest.param("random labels", marks=pytest.mark.slow),
+    ],
 )
 def test_changes_from_a_stationary_start(case):
     """Each of the first changes, and their rate against the de Almeida-Thouless factor."""

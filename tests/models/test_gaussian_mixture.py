@@ -167,6 +167,7 @@ def test_equal_means_teach_nothing():
         assert np.max(np.abs(solution.order_parameters["mean_logits"])) < 1e-10
 
 
+@pytest.mark.slow
 def test_classes_may_be_relabelled():
     gram = np.array([[1.0, 0.2, -0.3], [0.2, 0.8, 0.1], [-0.3, 0.1, 1.4]])
     order = [2, 0, 1]

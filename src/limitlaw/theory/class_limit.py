@@ -20,7 +20,7 @@ _NEAR = 0.05
 _COSTLY, _NEARER = 3, 1e-5
 """From three active coordinates on a Jacobian costs as much as twenty steps."""
 
-_COARSE_GAP = 3e-5
+_COARSE_GAP = 1e-4
 """Rules converge geometrically: where a coarser one is within this, the fine one is near 1e-6 or better."""
 
 _SAMPLED_GAP = 3e-3
