@@ -34,7 +34,7 @@ SIZES = {
 }
 
 _TEST_SAMPLES = 1000
-_MOST_DEGREES = (48, 192, 768)
+_MOST_DEGREES = (48, 256, 4096)
 """Degrees that are kept at most, by refinement: low dimensions need many."""
 
 _LEAST_PENALTY, _MOST_PENALTY, _SCANNED = 1e-9, 1e2, 241

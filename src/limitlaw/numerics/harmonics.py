@@ -58,6 +58,15 @@ def orthonormal(
     t: Float[Array, "..."], couplings: Float[np.ndarray, " degree"]
 ) -> Float[Array, "degrees ..."]:
     """q_0, ..., q_degree at t; degrees that do not exist are zero."""
+    return _recurred(t, couplings, lambda values: values)
+
+
+def _recurred(
+    t: Float[Array, "..."],
+    couplings: Float[np.ndarray, " degree"],
+    seen: Callable[[Float[Array, "..."]], Float[Array, "..."]],
+) -> Float[Array, "degrees ..."]:
+    """What is seen of q_0, ..., q_degree, one after the other: no table of all of them is needed for sums."""
     before = np.concatenate([[0.0], couplings[:-1]])
     # A degree that does not exist has no coupling.
     scale = np.where(couplings > 0, 1 / np.where(couplings > 0, couplings, 1.0), 0.0)
@@ -65,11 +74,11 @@ def orthonormal(
     def following(pair, coefficients):
         (last, current), (coupling, factor) = pair, coefficients
         value = factor * (t * current - coupling * last)
-        return (current, value), value
+        return (current, value), seen(value)
 
     one = jnp.ones_like(t)
     rest = jax.lax.scan(following, (jnp.zeros_like(t), one), (before[: len(scale)], scale))[1]
-    return jnp.concatenate([one[None], rest])
+    return jnp.concatenate([seen(one)[None], rest])
 
 
 def projection_rule(
@@ -124,9 +133,9 @@ def expansion(
     # Polynomials of high degree oscillate on the scale of t/degree.
     t, weights = projection_rule(geometry, dim, kinks, max(48, 4 * degree))
     values = jnp.asarray(function(jnp.asarray(t))) * jnp.ones_like(t)
-    return orthonormal(jnp.asarray(t), couplings(geometry, dim, degree)) @ (
-        weights * values
-    ), weights @ values**2
+    load = weights * values
+    found = _recurred(jnp.asarray(t), couplings(geometry, dim, degree), lambda polynomial: polynomial @ load)
+    return found, weights @ values**2
 
 
 def without_roundoff(found: Float[Array, " degrees"], power: Float[Array, ""]) -> Float[Array, " degrees"]:
