@@ -65,7 +65,10 @@ def test_expansions(float64):
 
 
 def test_last_degrees():
-    assert last_degree("sphere", 40, 500.0, 2, 48) == 4
+    """The first of 1e5 times as many dimensions; all degrees of a hypercube of moderate dimension."""
+    assert last_degree("sphere", 40, 500.0, 2, 48) == 7
+    assert multiplicities("sphere", 40, 7)[6] < 5e7 <= multiplicities("sphere", 40, 7)[7]
     assert last_degree("sphere", 3, 500.0, 2, 48) == 48
-    assert last_degree("hypercube", 5, 500.0, 2, 48) == 6
+    assert last_degree("hypercube", 5, 500.0, 2, 48) == 5
+    assert last_degree("hypercube", 200, 500.0, 2, 48) == 4
     assert last_degree("sphere", 10**6, 500.0, 3, 48) == 3
