@@ -33,7 +33,7 @@ from limitlaw.simulation.testing import test_errors
 from limitlaw.theory.injected_noise import CopyFeatures, copy_features
 from limitlaw.theory.latent import refined_count
 from limitlaw.vocabulary.activation import AbstractActivation, as_activation
-from limitlaw.vocabulary.activations import Tanh
+from limitlaw.vocabulary.activations import Linear, Tanh
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
 from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty, penalty_field
 from limitlaw.vocabulary.targets import AbstractTarget, SingleIndex, as_target
@@ -165,7 +165,7 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
     @classmethod
     def example(cls) -> Self:
         """Three copies with noise of a quarter of the inputs' variance, a noisy linear teacher."""
-        return cls(Tanh(), SingleIndex(lambda z: z, 0.1), 1.5, 1.0, 0.05, 3, 0.25)
+        return cls(Tanh(), SingleIndex(Linear(), 0.1), 1.5, 1.0, 0.05, 3, 0.25)
 
     def features(self, nodes: int) -> CopyFeatures:
         """Constants of the activation; `nodes` of the average over what copies share."""
