@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from limitlaw._label import model_attributes
+from limitlaw._simulate import run_spectrum
 from limitlaw.core.fingerprint import fingerprint
+from limitlaw.core.records import Measurements
 from limitlaw.studies import Study
 from limitlaw.studies.store import Store
 
@@ -20,6 +22,21 @@ def measured_error(model: Any, dim: int, replicas: int, picture: Path) -> tuple[
     store = _folder(model, dim, picture)
     errors = Study(model, {}).simulate(dim, replicas, store=store, progress=False)["test_error"].values
     return float(np.mean(errors)), float(np.std(errors, ddof=1) / np.sqrt(replicas))
+
+
+def drawn_eigenvalues(model: Any, dim: int, replicas: int, picture: Path) -> Measurements:
+    """Eigenvalues of drawn matrices; no readout is trained."""
+    return Measurements({}, kept_replicas(_eigenvalues, model, dim, replicas, picture), dim, 0, replicas)
+
+
+def _eigenvalues(model: Any, dim: int, replica: int) -> dict[str, np.ndarray]:
+    return run_spectrum(model, dim, 0, replica)
+
+
+def kept_study(study: Study, replicas: int, picture: Path) -> Any:
+    """An experiment over a study of models with their own dimension; one store for each study."""
+    store = picture.with_name(f"{picture.stem}-cells") / fingerprint(study.models)[:16]
+    return study.simulate(None, replicas, store=store)
 
 
 def kept_replicas(

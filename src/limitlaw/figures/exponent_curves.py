@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from limitlaw._compare import compare, table_of
-from limitlaw.core.fingerprint import fingerprint
+from limitlaw.figures.experiments import kept_study
 from limitlaw.figures.panels import Scale
 from limitlaw.studies import Study
 
@@ -54,9 +54,8 @@ def draw_curve(
     place.plot(*limit_line(curve), color=colour, lw=0.8, ls="--")
     if not sizes:
         return []
-    measured = Study(curve.model, {curve.size: sizes})
-    store = path.with_name(f"{path.stem}-cells") / fingerprint(measured.models)[:16]
-    table = compare(theory, measured.simulate(None, scale.replicas, store=store), ["test_error"])
+    measured = kept_study(Study(curve.model, {curve.size: sizes}), scale.replicas, path)
+    table = compare(theory, measured, ["test_error"])
     mean, error = (table[name].sel(quantity="test_error") for name in ("experiment", "standard_error"))
     place.errorbar(curve.place(np.array(sizes)), mean, yerr=error, fmt="o", color=colour, capsize=2.5)
     return [[f"{place.get_title()}, {label}", *row] for row in table_of(table, "test_error")[1]]

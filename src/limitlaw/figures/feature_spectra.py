@@ -12,10 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from limitlaw._simulate import run_spectrum
 from limitlaw._spectrum import spectrum
-from limitlaw.core.records import Measurements
-from limitlaw.figures.experiments import kept_replicas
+from limitlaw.figures.experiments import drawn_eigenvalues
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.models import GiantStep
@@ -73,7 +71,7 @@ def draw_tails(scale: Scale, path: Path) -> Table:
 
 
 def _panel(axes: Axes, network: GiantStep, scale: Scale, path: Path, title: str) -> list[str]:
-    law, drawn = spectrum(network, dim=scale.dim), _drawn(network, scale, path)
+    law, drawn = spectrum(network, dim=scale.dim), drawn_eigenvalues(network, scale.dim, _REPLICAS, path)
     draw_spectrum(law, drawn, axes=axes)
     axes.set_title(f"{title} (d = {scale.dim}, {_REPLICAS} draws)", fontsize=10)
     return _row(title, law, drawn["eigenvalues"])
@@ -83,7 +81,7 @@ def _tail(
     axes: Axes, label: str, letters: tuple[float, ...], colour: str, scale: Scale, path: Path
 ) -> list[str]:
     model = dataclasses.replace(_NETWORK, readout=letters)
-    law, drawn = spectrum(model), _drawn(model, scale, path)
+    law, drawn = spectrum(model), drawn_eigenvalues(model, scale.dim, _REPLICAS, path)
     low, high = law.edges[0, 0], law.edges[-1, 1]
     points = np.linspace(low, high, 300)[1:-1]
     axes.plot(points, law.density(points), color=colour, label=label)
@@ -92,16 +90,6 @@ def _tail(
     filled = heights > 0
     axes.plot(((ends[1:] + ends[:-1]) / 2)[filled], heights[filled], "o", ms=3.5, color=colour)
     return _row(label, law, drawn["eigenvalues"])
-
-
-def _drawn(model: Any, scale: Scale, path: Path) -> Measurements:
-    """Eigenvalues of drawn matrices; no readout is trained."""
-    matrices = kept_replicas(_eigenvalues, model, scale.dim, _REPLICAS, path)
-    return Measurements({}, matrices, scale.dim, 0, _REPLICAS)
-
-
-def _eigenvalues(model: Any, dim: int, replica: int) -> dict[str, np.ndarray]:
-    return run_spectrum(model, dim, 0, replica)
 
 
 def _row(label: str, law: Any, eigenvalues: np.ndarray) -> list[str]:

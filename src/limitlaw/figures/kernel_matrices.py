@@ -14,10 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from limitlaw._simulate import run_spectrum
 from limitlaw._spectrum import spectrum
 from limitlaw.core.records import Measurements
-from limitlaw.figures.experiments import kept_replicas
+from limitlaw.figures.experiments import drawn_eigenvalues
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.models import InnerProductKernel
@@ -125,14 +124,8 @@ def _limit(place: Axes, model: InnerProductKernel, colour: str, degree: int | No
 
 
 def _drawn(model: InnerProductKernel, scale: Scale, path: Path) -> Measurements:
-    """Eigenvalues of drawn matrices: a few say all about a distribution function."""
-    replicas = 2 if scale.dim < 1000 else scale.replicas
-    matrices = kept_replicas(_eigenvalues, model, model.dim, replicas, path)
-    return Measurements({}, matrices, model.dim, 0, replicas)
-
-
-def _eigenvalues(model: Any, dim: int, replica: int) -> dict[str, np.ndarray]:
-    return run_spectrum(model, dim, 0, replica)
+    """A few matrices say all about a distribution function."""
+    return drawn_eigenvalues(model, model.dim, 2 if scale.dim < 1000 else scale.replicas, path)
 
 
 def _row(label: str, law: Any, limit: Any, eigenvalues: np.ndarray) -> list[str]:

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from limitlaw._compare import compare, table_of
-from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.precision import double_precision
+from limitlaw.figures.experiments import kept_study
 from limitlaw.figures.exponent_curves import HEADER, Curve, draw_curve, powers
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
@@ -142,8 +142,7 @@ def _phase_points(place: Axes, dim: int, scale: Scale, path: Path) -> list[list[
     """Drawn models on a coarse grid, in the colours of the plane."""
     sizes = [float(round(dim**power)) for power in np.linspace(0.6, 2.1, max(scale.points - 1, 2))]
     study = Study(features(dim, width=1.0), {"samples": sizes, "features": sizes})
-    store = path.with_name(f"{path.stem}-cells") / fingerprint(study.models)[:16]
-    table = compare(study.solve(), study.simulate(None, scale.replicas, store=store), ["test_error"])
+    table = compare(study.solve(), kept_study(study, scale.replicas, path), ["test_error"])
     x, y = np.meshgrid(np.log(sizes) / np.log(dim), np.log(sizes) / np.log(dim))
     means = table["experiment"].sel(quantity="test_error").transpose("samples", "features").values
     style: dict[str, Any] = {"edgecolors": "w", "vmin": place.collections[0].get_clim()[0], "vmax": _TOP}

@@ -10,22 +10,19 @@ from jaxtyping import Array, Float
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
-from limitlaw.models._readout_problem import weight_half
+from limitlaw.models._readout_problem import START_PENALTY, weight_half
 from limitlaw.theory.channel import RESOLUTIONS, Channel
 from limitlaw.theory.conditional_features import GroupFunctions, Tables, teacher_functions
 from limitlaw.theory.copies import AbstractCopies, SquareCopies, copies_of
 from limitlaw.theory.independent_bulk import IndependentBulk, row_spectrum
 from limitlaw.theory.injected_noise import CopyFeatures
 from limitlaw.theory.latent import Latent
-from limitlaw.theory.noisy_copies import NoisyCopies, first_state
+from limitlaw.theory.noisy_copies import NoisyCopies
 from limitlaw.theory.readout import ReadoutLimit
-from limitlaw.theory.two_halves import solve_two_halves
+from limitlaw.theory.two_halves import ridge_state, solve_two_halves
 from limitlaw.vocabulary.losses import AbstractLoss, Square
 from limitlaw.vocabulary.penalties import AbstractPenalty, as_penalty
 from limitlaw.vocabulary.targets import AbstractTarget
-
-_START_PENALTY = 0.05
-"""Weaker ridges start the iteration from responses too large to come back from quickly."""
 
 _FAINTEST = 1e-9
 """Square loss starts from the ridge's own solution with one copy; without a penalty it needs some."""
@@ -68,9 +65,9 @@ class CopyProblem(eqx.Module):
         tables, bulk = self._tables(self.features.shared), self._bulk()
         ratio = self.samples_per_dim / self.width_per_dim
         channel = Channel(self.target, jnp.asarray(1.0), self.loss.shift_invariant, RESOLUTIONS[level])
-        least = _FAINTEST if isinstance(self.loss, Square) else _START_PENALTY
+        least = _FAINTEST if isinstance(self.loss, Square) else START_PENALTY
         strength = jnp.maximum(sum(as_penalty(self.penalty).strengths()), least)
-        first = first_state(self._tables(self.features.joint()), bulk, ratio, strength)
+        first = ridge_state(self._tables(self.features.joint()), bulk, ratio, strength)
         return NoisyCopies(
             tables,
             channel,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from limitlaw.core.status import Status
-from limitlaw.theory.bulks import AbstractBulk, AbstractDecoupledBulk, Responses
+from limitlaw.theory.bulks import AbstractBulk, AbstractDecoupledBulk
 from limitlaw.theory.channel import RESOLUTIONS, Channel
 from limitlaw.theory.conditional_features import FirstLayer, Tables, teacher_functions
 from limitlaw.theory.latent import latent_rule, refined_count
@@ -21,7 +21,7 @@ from limitlaw.theory.output_half import classification_error
 from limitlaw.theory.readout import ReadoutLimit, field_law
 from limitlaw.theory.ridge import RidgeSystem
 from limitlaw.theory.trained_bias import train_bias
-from limitlaw.theory.two_halves import State, TwoHalves, solve_two_halves
+from limitlaw.theory.two_halves import State, TwoHalves, ridge_state, solve_two_halves
 from limitlaw.theory.weight_half import AbstractWeightHalf, RidgeWeights, SeparableWeights
 from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.losses import AbstractLoss, Square
@@ -168,9 +168,8 @@ class ReadoutProblem(eqx.Module):
     def _first_state(self, tables: Tables, bulk: AbstractBulk) -> State:
         """The readout of square loss with a ridge about as strong."""
         absolute, square = as_penalty(self.penalty).strengths()
-        strength = jnp.maximum(absolute + square, _START_PENALTY)
-        ridge = RidgeSystem(tables, bulk, self.samples_per_feature, strength, jnp.asarray(1.0)).solve()
-        return State(Responses(ridge.bulk_response, ridge.response), ridge.readout)
+        strength = jnp.maximum(absolute + square, START_PENALTY)
+        return ridge_state(tables, bulk, self.samples_per_feature, strength)
 
 
 _FREE_MEAN = int(Status.FREE_MEAN)
@@ -178,7 +177,7 @@ _FREE_MEAN = int(Status.FREE_MEAN)
 _NEVER = 1e-9
 """Probability of a label below which it does not occur."""
 
-_START_PENALTY = 0.05
+START_PENALTY = 0.05
 """Weaker ridges start the iteration from responses too large to come back from quickly."""
 
 

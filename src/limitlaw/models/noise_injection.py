@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.core.precision import any_traced, double_precision, eagerly, number
-from limitlaw.core.records import Convergence, Solution
+from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
 from limitlaw.models._copies import CopyProblem, copy_count
 from limitlaw.models._fields import (
@@ -21,6 +21,7 @@ from limitlaw.models._fields import (
     require_penalty,
     require_positive,
 )
+from limitlaw.models._readout_results import named_solution
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.models.spiked_random_features import RATIOS
 from limitlaw.simulation.convex import ConvexEstimate
@@ -204,17 +205,8 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
             jnp.asarray(self.samples_per_dim),
             jnp.asarray(self.width_per_dim),
         )
-        found = problem.limit(copies, level)
-        order = {
-            "mean": found.readout.mean,
-            "teacher_overlap": found.readout.teacher_overlap,
-            "bulk_norm": found.readout.bulk_norm,
-            "norm": found.readout.norm,
-            "bulk_response": found.bulk_response,
-            "response": found.response,
-        }
-        convergence = Convergence(found.status, found.residual, found.steps)
-        return Solution(found.errors, order, convergence, self.instance_standing)
+        found = named_solution(problem.limit(copies, level), 0, False, self.instance_standing)
+        return dataclasses.replace(found, order_parameters=_without_spikes(found.order_parameters))
 
     def room(self, solution: Solution) -> dict[str, float]:
         order = solution.order_parameters
@@ -257,9 +249,12 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
         observables |= {name: getattr(estimate, name) for name in trained}
         if isinstance(estimate, ConvexEstimate):
             observables["certificate"] = estimate.certificate
-        order = overlaps(instance, estimate, named(key, "probes"))
-        unused = ("spike_overlap", "row_norm_overlap")
-        return observables, {name: value for name, value in order.items() if name not in unused}
+        return observables, _without_spikes(overlaps(instance, estimate, named(key, "probes")))
+
+
+def _without_spikes(order: dict[str, Any]) -> dict[str, Any]:
+    """Order parameters of features that share no direction."""
+    return {name: value for name, value in order.items() if name not in ("spike_overlap", "row_norm_overlap")}
 
 
 class _Learner(eqx.Module):

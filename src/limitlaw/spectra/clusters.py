@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from limitlaw.spectra.free_sum import FreeSum, support
+from limitlaw.spectra.free_sum import ONE_PLACE, FreeSum, support
 
 
 class Clusters(NamedTuple):
@@ -38,7 +38,7 @@ def rank_clusters(law: FreeSum, samples: float) -> list[Row]:
     c, ratios, poles = (np.asarray(part) for part in (law.scales, law.ratios, law.poles()))
     found = []
     for k in np.flatnonzero((c != 0) & (ratios < 1)):
-        same = (c != 0) & (np.abs(poles - poles[k]) <= _ONE_PLACE * np.max(np.abs(poles)))
+        same = (c != 0) & (np.abs(poles - poles[k]) <= ONE_PLACE * np.max(np.abs(poles)))
         others = (c != 0) & ~same
         gaps, rest = poles[k] - poles[others], float(law.semicircle)
         if k != np.flatnonzero(same)[0] or np.sum(c[others] ** 2 / gaps**2) + rest / poles[k] ** 2 >= 1:
@@ -50,9 +50,6 @@ def rank_clusters(law: FreeSum, samples: float) -> list[Row]:
         if place - half > high or place + half < low:
             found.append((int(k), place, float(size), _spread(c, int(k), others, ratios[k], size)))
     return found
-
-
-_ONE_PLACE = 1e-9
 
 
 def _spread(c: np.ndarray, k: int, others: np.ndarray, ratio: float, size: float) -> float:

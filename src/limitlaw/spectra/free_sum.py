@@ -107,12 +107,13 @@ def poles_of(law: FreeSum) -> Poles:
     weights, order = weights[weights > 0], np.argsort(places)
     weights, places = weights[order], places[order]
     new = np.ones(len(places), bool)
-    new[1:] = np.diff(places) > _ONE_PLACE * np.max(np.abs(places), initial=0.0)
+    new[1:] = np.diff(places) > ONE_PLACE * np.max(np.abs(places), initial=0.0)
     starts = np.flatnonzero(new)
     return Poles(np.add.reduceat(weights, starts) if len(starts) else weights, places[starts])
 
 
-_ONE_PLACE = 1e-12
+ONE_PLACE = 1e-12
+"""Poles closer than this, in the size of the largest, are one."""
 
 
 def support(law: FreeSum) -> Support:

@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from limitlaw.theory.bulks import AbstractBulk, ForceVariances, Loads, Responses
+from limitlaw.theory.bulks import ForceVariances, Loads, Responses
 from limitlaw.theory.conditional_features import Tables
 from limitlaw.theory.copies import AbstractCopies, CopyAverages, CopyVariances
 from limitlaw.theory.output_half import classification_error, loss_errors
 from limitlaw.theory.readout import FieldLaw, conditional_error, field_law
-from limitlaw.theory.ridge import RidgeSystem
 from limitlaw.theory.two_halves import AbstractTwoHalves, State
 from limitlaw.theory.variance_sector import pack, pair_products
 from limitlaw.vocabulary.losses import AbstractLoss, Square
@@ -70,11 +69,3 @@ class NoisyCopies(AbstractTwoHalves):
         if isinstance(self.channel.target, AbstractLabelTarget):
             found["classification_error"] = classification_error(self.channel, self.projection, law)
         return found
-
-
-def first_state(
-    tables: Tables, bulk: AbstractBulk, samples_per_feature: Float[Array, ""], penalty: Float[Array, ""]
-) -> State:
-    """Ridge regression on one noisy copy of each sample: where the iteration starts."""
-    ridge = RidgeSystem(tables, bulk, samples_per_feature, penalty, jnp.asarray(1.0)).solve()
-    return State(Responses(ridge.bulk_response, ridge.response), ridge.readout)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from limitlaw.core.status import Status
 from limitlaw.numerics.fixed_points import AbstractSystem, fixed_point
-from limitlaw.theory.bulks import ForceVariances, Loads, Responses
+from limitlaw.theory.bulks import AbstractBulk, ForceVariances, Loads, Responses
 from limitlaw.theory.channel import Channel
 from limitlaw.theory.conditional_features import Tables
 from limitlaw.theory.mean_directions import (
@@ -36,6 +36,7 @@ from limitlaw.theory.readout import (
     conditional_error,
     field_law,
 )
+from limitlaw.theory.ridge import RidgeSystem
 from limitlaw.theory.variance_sector import pack, pair_products, unpack
 from limitlaw.theory.weight_half import AbstractWeightHalf, Weights
 from limitlaw.vocabulary.losses import AbstractLoss
@@ -209,6 +210,14 @@ _COARSE_GAP = 1e-4
 
 def _outer(vector):
     return vector[:, None] * vector[None, :]
+
+
+def ridge_state(
+    tables: Tables, bulk: AbstractBulk, samples_per_feature: Float[Array, ""], strength: Float[Array, ""]
+) -> State:
+    """The readout of square loss with a ridge: where the iteration starts."""
+    ridge = RidgeSystem(tables, bulk, samples_per_feature, strength, jnp.asarray(1.0)).solve()
+    return State(Responses(ridge.bulk_response, ridge.response), ridge.readout)
 
 
 def solve_two_halves(system: AbstractTwoHalves, coarse: AbstractTwoHalves) -> ReadoutLimit:
