@@ -113,6 +113,28 @@ def test_ridgeless_limits_are_closed_forms():
     assert both["train_error"] == 0
 
 
+def test_labels_without_noise_do_not_see_a_diverging_variance():
+    """Both the equivalent and the limit at n = p without a penalty: a number where bias has one, else inf."""
+    model = Kernel((0.0, 1.0), (0.0, 1.0), 1000, 1000, 0.0, 0.0)
+    for found in (ll.solve(model), model.limit(("samples", 1))):
+        assert np.isinf(found["variance"])
+        assert found["test_error"] == found["bias"]
+        assert found["train_error"] == 0
+
+
+def test_a_limit_learns_degree_by_degree():
+    """Known below, nothing above, a share at the degree itself, as the equivalent at d = 1e6."""
+    size = multiplicities("sphere", 10**6, 2)[2]
+    for samples, kind in ((0.7 * size, "samples"), (1e9, "plateau")):
+        model = Kernel((0.0, 1.0, 0.2, 0.02), (0.1, 1.0, 0.5, 0.1), 10**6, samples, 0.1, 0.3)
+        limit, solved = model.limit(), ll.solve(model)
+        assert model.regime().kind == kind
+        assert limit.order_parameters["learnability"][0] == 0  # the kernel has no constant
+        np.testing.assert_allclose(
+            limit.order_parameters["learnability"], solved.order_parameters["learnability"], atol=2e-3
+        )
+
+
 def test_limits_inside_transformations(float64):
     def limit(samples):
         return Features(A.Sin(), (0.0, 1.0, 0.5), 10**4, samples, 1e4, 0.1, 0.1).limit(("both", 1))[

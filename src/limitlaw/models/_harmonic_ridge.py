@@ -193,13 +193,7 @@ class AbstractHarmonicRidge(AbstractSolvable, AbstractSimulable):
     def _named(
         self: Any, spaces: Eigenspaces, found: RidgeEquivalent, samples: Any, misfit: Float[Array, ""]
     ) -> Solution:
-        noise = jnp.asarray(self.noise_variance)
-        observables = {
-            "test_error": found.test_error(noise),
-            "train_error": found.train_error(noise),
-            "bias": found.bias,
-            "variance": found.variance,
-        }
+        observables = found.errors(jnp.asarray(self.noise_variance))
         order = {
             "degrees_of_freedom": found.degrees_of_freedom,
             "effective_penalty": found.effective_penalty,

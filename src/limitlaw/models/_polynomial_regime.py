@@ -13,6 +13,7 @@ from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.status import Status
 from limitlaw.numerics.harmonics import Geometry, multiplicities
+from limitlaw.theory.feature_ridge import ridge_errors
 from limitlaw.theory.polynomial_limit import (
     Level,
     SharpLimit,
@@ -132,25 +133,19 @@ def _limit(model: Any, regime: Regime, degrees: int) -> Solution:
     unit = jnp.maximum(multiplicities(model.geometry, model.dim, regime.degree)[-1], 1.0)
     features, samples = (jnp.asarray(size, dtype=float) / unit for size in (model.width(), model.samples))
     found = sharp_limit(regime, level, features, samples, jnp.asarray(model.penalty))
-    return _named(model, regime, found)
+    return _named(model, regime, found, traces)
 
 
 _compiled = eqx.filter_jit(_limit)
 
 
-def _named(model: Any, regime: Regime, found: SharpLimit) -> Solution:
-    noise = jnp.asarray(model.noise_variance)
-    # Labels without noise do not see a variance that diverges.
-    test = found.bias + jnp.where(noise > 0, noise * (1 + found.variance), 0.0)
-    observables = {
-        "test_error": test,
-        # Where the variance diverges nothing is left.
-        "train_error": jnp.where(found.left == 0, 0.0, found.left**2 * test),
-        "bias": found.bias,
-        "variance": found.variance,
-    }
+def _named(model: Any, regime: Regime, found: SharpLimit, traces: Float[Array, " degrees"]) -> Solution:
+    observables = ridge_errors(found.bias, found.variance, found.left, jnp.asarray(model.noise_variance))
     convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
-    order = {"degree": jnp.asarray(regime.degree), "learnability": found.learnability}
+    # Lower degrees are known if the kernel has them, higher ones are not.
+    learned = jnp.where(np.arange(len(traces)) < regime.degree, traces > 0, 0.0)
+    learned = learned.at[regime.degree].set(found.learnability)[: len(model.energies)]
+    order = {"degree": jnp.asarray(regime.degree), "learnability": learned}
     return Solution(observables, order, convergence, model.instance_standing)
 
 

@@ -83,14 +83,28 @@ class RidgeEquivalent(NamedTuple):
 
     def test_error(self, noise_variance: Any) -> Any:
         """E (y - f)^2 on fresh samples, label noise included."""
-        return self.bias + noise_variance * (1 + self.variance)
+        return self.errors(noise_variance)["test_error"]
 
     def train_error(self, noise_variance: Any) -> Any:
         """Mean squared residual."""
-        # Where the variance diverges nothing is left: the product has a limit of zero.
-        fitted = self.left == 0
-        error = jnp.where(fitted, 0.0, self.test_error(noise_variance))
-        return self.left**2 * error
+        return self.errors(noise_variance)["train_error"]
+
+    def errors(self, noise_variance: Any) -> dict[str, Any]:
+        """Both errors, bias and variance by name."""
+        return ridge_errors(self.bias, self.variance, self.left, noise_variance)
+
+
+def ridge_errors(bias: Any, variance: Any, left: Any, noise_variance: Any) -> dict[str, Any]:
+    """Errors from bias, variance of a unit of noise and the share of a label that is not fitted.
+
+    At a threshold, where the variance diverges, labels without noise do not see it, and nothing is left.
+    """
+    # NumPy results keep their precision outside of the float64 scope.
+    where = jnp.where if any(isinstance(part, jax.Array) for part in (bias, noise_variance)) else np.where
+    noisy = where(noise_variance > 0, variance, 0.0)
+    test = bias + noise_variance * (1 + noisy)
+    train = left**2 * where(left == 0, 0.0, test)
+    return {"test_error": test, "train_error": train, "bias": bias, "variance": variance}
 
 
 def ridge_limit(
