@@ -1,12 +1,15 @@
-"""Speed of Gaussian mixtures: a 50-point curve of three classes; message passing against L-BFGS."""
+"""Speed of Gaussian mixtures: a 50-point curve of three classes; message passing against scikit-learn."""
 
 import time
 
 import numpy as np
 from promises import Promises, best_time
-from scipy import optimize, special
+from sklearn.linear_model import LogisticRegression
 
 import limitlaw as ll
+
+SKLEARN_TOLERANCE = 1e-10
+"""Of its gradient. Smaller ones change nothing: its readout stays at a relative error of about 1e-7."""
 
 
 def curve():
@@ -22,21 +25,9 @@ def draw(dim, samples, classes=3):
     return means.T[drawn] + np.sqrt(0.5) * rng.standard_normal((samples, dim)), drawn
 
 
-def quasi_newton(inputs, drawn, penalty, tolerance):
-    """Objective and solver (L-BFGS) of scikit-learn's multinomial logistic regression."""
-    design, hot = inputs / np.sqrt(inputs.shape[1]), np.eye(3)[drawn]
-
-    def value_and_slope(flat):
-        weights = flat.reshape(-1, 3)
-        logits = design @ weights
-        logs = special.logsumexp(logits, axis=1, keepdims=True)
-        value = np.sum(logs) - np.sum(hot * logits) + penalty / 2 * np.sum(weights**2)
-        return value, (design.T @ (np.exp(logits - logs) - hot) + penalty * weights).ravel()
-
-    options = {"maxiter": 10000, "gtol": tolerance, "ftol": 0.0, "maxls": 50}
-    start = np.zeros(3 * design.shape[1])
-    found = optimize.minimize(value_and_slope, start, jac=True, method="L-BFGS-B", options=options)
-    return found.x.reshape(-1, 3)
+def solver(penalty, tolerance):
+    """scikit-learn's multinomial logistic regression with the same objective (L-BFGS)."""
+    return LogisticRegression(C=1 / penalty, fit_intercept=False, tol=tolerance, max_iter=10_000)
 
 
 if __name__ == "__main__":
@@ -53,12 +44,12 @@ if __name__ == "__main__":
     def passed():
         return ll.message_passing.amp(inputs, drawn, 0.1, tolerance=1e-8).weights
 
-    def stepped():
-        return quasi_newton(inputs, drawn, 0.1, 3e-9)
+    def fitted():
+        return solver(0.1, SKLEARN_TOLERANCE).fit(inputs / np.sqrt(1000), drawn).coef_.T
 
-    for name, solver in (("message passing", passed), ("L-BFGS", stepped)):
-        gap = np.linalg.norm(solver() - exact) / np.linalg.norm(exact)
-        promises.hold(f"{name}, relative error of the readout", gap, 1e-8 if solver is passed else None)
-    ratio = best_time(passed, 3) / best_time(stepped, 3)
-    promises.hold("message passing over L-BFGS, time", ratio, 1)
+    for name, train in (("message passing", passed), ("scikit-learn", fitted)):
+        gap = np.linalg.norm(train() - exact) / np.linalg.norm(exact)
+        promises.hold(f"{name}, relative error of the readout", gap, 1e-8 if train is passed else None)
+    ratio = best_time(passed, 3) / best_time(fitted, 3)
+    promises.hold("message passing over scikit-learn, time", ratio, 1)
     promises.settle()
