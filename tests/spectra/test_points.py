@@ -58,6 +58,7 @@ def test_an_edge_is_on_the_support(place):
     assert np.isfinite(LAW.stieltjes(beside))
 
 
+@pytest.mark.slow
 def test_an_unbounded_support_has_no_real_points_beyond_its_bulk():
     law = ll.spectrum(ll.models.SpikedRandomFeatures(
         A.Hermite(2), TARGET, 1.5, 1.0, 0.1, strength=1.0, alignment=0.5
@@ -84,5 +85,6 @@ def test_ends_of_the_distribution():
     assert LAW.density([]).shape == (0,)
 
 
+@pytest.mark.slow
 def test_a_traced_point_that_is_no_number_stays_one(float64):
     assert np.isnan(jax.jit(LAW.density)(np.nan))
