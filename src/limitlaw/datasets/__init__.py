@@ -1,0 +1,1 @@
+"""A user's data: files, labels and checks, without JAX."""
