@@ -11,7 +11,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-all: .venv/installed
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q --hypothesis-profile explore -n 2 --dist loadfile
 
 bench: .venv/installed
 	failed=0; for script in benchmarks/*.py; do echo $$script; $(BIN)/python $$script || failed=1; done; exit $$failed

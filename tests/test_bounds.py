@@ -50,6 +50,7 @@ RICH = {"one step": (2e4, 1e-3), "network": (2e6, 5e-4), "network, infinite batc
 and row norms of a network, give nearly equal functions, which are told apart at large widths only."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_large_penalty_reaches_the_upper_bound(name):
     model = CASES[name]
@@ -57,6 +58,7 @@ def test_a_large_penalty_reaches_the_upper_bound(name):
     assert error == pytest.approx(ll.bounds(model).upper, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_many_samples_and_wide_layers_reach_the_lower_bound(name):
     model = CASES[name]
@@ -154,6 +156,7 @@ def test_a_vocabulary_spans_more_than_any_of_its_letters():
     assert several.lower < min(one.lower for one in single)
 
 
+@pytest.mark.slow
 def test_best_bias_against_a_scan():
     """ReLU, closed form of c0 = s Phi(t) + sqrt(c) phi(t); the minimum is not at zero."""
     r, gamma = 1.5, 0.9
@@ -207,6 +210,7 @@ def test_best_step_against_a_scan():
     )
 
 
+@pytest.mark.slow
 def test_at_the_best_step_both_bounds_agree():
     """dc0/dr = kappa c1: where the upper bound is stationary in r, kappa c1 has nothing to add."""
     found = ll.bounds(stepped(ll.activations.Tanh(), SINE), over_step=True)
@@ -214,6 +218,7 @@ def test_at_the_best_step_both_bounds_agree():
     assert found.lower < found.upper / 100
 
 
+@pytest.mark.slow
 def test_the_step_that_matches_error_functions():
     act = ll.activations.Erf()
     found = ll.bounds(stepped(act, ll.targets.SingleIndex(act)), over_step=True)

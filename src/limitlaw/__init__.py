@@ -16,6 +16,11 @@ _HOMES = {
     "bounds": "limitlaw._bounds:bounds",
     "optimise": "limitlaw._optimise:optimise",
     "compare": "limitlaw._compare:compare",
+    "count_outliers": "limitlaw.spectra.edges:count_outliers",
+    "diagnose": "limitlaw._diagnose:diagnose",
+    "predict": "limitlaw._predict:predict",
+    "fit_tail": "limitlaw.spectra.tails:fit_tail",
+    "spectral_distance": "limitlaw.spectra.distances:spectral_distance",
     "Study": "limitlaw.studies:Study",
     "load": "limitlaw.studies:load",
     "save": "limitlaw.studies:save",
@@ -25,9 +30,13 @@ _HOMES = {
     "activations": "limitlaw.vocabulary.activations",
     "biases": "limitlaw.vocabulary.biases",
     "covariances": "limitlaw.vocabulary.covariances",
+    "ensembles": "limitlaw.vocabulary.ensembles",
+    "features": "limitlaw.vocabulary.features",
     "kernels": "limitlaw.vocabulary.kernels",
+    "likelihoods": "limitlaw.vocabulary.likelihoods",
     "losses": "limitlaw.vocabulary.losses",
     "networks": "limitlaw.vocabulary.networks",
+    "optimisers": "limitlaw.vocabulary.optimisers",
     "penalties": "limitlaw.vocabulary.penalties",
     "readouts": "limitlaw.vocabulary.readouts",
     "targets": "limitlaw.vocabulary.targets",
@@ -45,21 +54,30 @@ __all__ = [
     "bounds",
     "check_model",
     "compare",
+    "count_outliers",
     "covariances",
+    "diagnose",
+    "ensembles",
     "errors",
+    "features",
+    "fit_tail",
     "kernels",
+    "likelihoods",
     "load",
     "losses",
     "message_passing",
     "models",
     "networks",
     "optimise",
+    "optimisers",
     "penalties",
     "plots",
+    "predict",
     "readouts",
     "save",
     "simulate",
     "solve",
+    "spectral_distance",
     "spectrum",
     "targets",
     "theory",
@@ -70,21 +88,30 @@ if TYPE_CHECKING:
     from limitlaw import message_passing, models, plots, theory
     from limitlaw._bounds import bounds
     from limitlaw._compare import compare
+    from limitlaw._diagnose import diagnose
     from limitlaw._optimise import optimise
+    from limitlaw._predict import predict
     from limitlaw._simulate import simulate
     from limitlaw._solve import solve
     from limitlaw._spectrum import spectrum
     from limitlaw.checks import check_model
     from limitlaw.core import errors
     from limitlaw.core.precision import use_float64
+    from limitlaw.spectra.distances import spectral_distance
+    from limitlaw.spectra.edges import count_outliers
+    from limitlaw.spectra.tails import fit_tail
     from limitlaw.studies import Study, load, save
     from limitlaw.vocabulary import (
         activations,
         biases,
         covariances,
+        ensembles,
+        features,
         kernels,
+        likelihoods,
         losses,
         networks,
+        optimisers,
         penalties,
         readouts,
         targets,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limitlaw._label import INNER
+from limitlaw._label import inner_axes
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.records import Measurements, Solution
 from limitlaw.numerics.extrapolation import at_infinity
@@ -108,16 +108,25 @@ def _at_points_of(theory: "xr.Dataset", experiment: "xr.Dataset") -> "xr.Dataset
 
 
 def _entries(theory, experiment, quantities) -> Iterable[tuple[str, "xr.Dataset"]]:
-    names = quantities or [name for name in OBSERVABLES if name in theory and name in experiment]
+    names = quantities or _observables(theory, experiment)
     for name in names:
         for side in (theory, experiment):
             if name not in side:
                 raise UnknownName("quantity", name, [str(known) for known in side.data_vars])
-        inner = [dim for dim in INNER if dim in theory[name].dims]
+        inner = inner_axes(theory[name])
         for index in np.ndindex(*(theory.sizes[dim] for dim in inner)):
             place = dict(zip(inner, index, strict=True))
             label = name + (str(list(index)).replace(" ", "") if inner else "")
             yield label, _row(theory[name].isel(place), experiment[name].isel(place))
+
+
+def _observables(theory: "xr.Dataset", experiment: "xr.Dataset") -> list[str]:
+    """Those that most models have; of a model with others, all numbers without inner axes on both sides."""
+    common = [name for name in OBSERVABLES if name in theory and name in experiment]
+    if common:
+        return common
+    names = [str(name) for name in theory.data_vars if name in experiment]
+    return [name for name in names if not inner_axes(theory[name])]
 
 
 def _row(line: "xr.DataArray", points: "xr.DataArray") -> "xr.Dataset":

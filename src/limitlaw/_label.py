@@ -12,8 +12,8 @@ from limitlaw.core.status import Status
 if TYPE_CHECKING:
     import xarray as xr
 
-INNER = ("group", "group_", "spike", "degree", "class", "logit", "logit_")
-"""Axes that are no study's."""
+_ORDER = ("group", "group_", "spike", "degree", "class", "logit", "logit_", "point", "probe")
+"""In which tables go through axes that are no study's; others follow."""
 
 AXES = {
     "mean": ("group",),
@@ -35,6 +35,11 @@ AXES = {
     "learnability": ("degree",),
     "bias_factors": ("degree",),
     "intercept": ("logit",),
+    "leverage": ("point",),
+    "point_mean": ("point",),
+    "point_variance": ("point",),
+    "point_error": ("point",),
+    "class_errors": ("class",),
 }
 """Axes of order parameters, after the axes of the study."""
 
@@ -42,6 +47,8 @@ MATRIX_AXES = {
     "mean_logits": ("logit", "class"),
     "norm": ("logit", "logit_"),
     "response": ("logit", "logit_"),
+    "point_mean": ("point", "logit"),
+    "point_variance": ("point", "logit"),
 }
 """Axes where an order parameter has one for each pair: of several logits."""
 
@@ -150,11 +157,23 @@ def experiment_dataset(
     return _dataset(values, stacked, (*axes, "replica"), axes, attributes, meanings or {})
 
 
-def _inner_axes(name: str, count: int) -> tuple[str, ...]:
+def inner_axes(values: "xr.DataArray") -> list[str]:
+    """Axes of a quantity that are neither the study's, which have coordinates, nor the replicas'."""
+    names = [str(dim) for dim in values.dims if dim != "replica" and dim not in values.coords]
+    return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
+def _named_axes(name: str, count: int) -> tuple[str, ...]:
     axes: tuple[str, ...] = AXES.get(name, ())
+    if name == "probes" or name.endswith("_path"):
+        axes = ("probe",)
     if count > len(axes) and name in MATRIX_AXES:
         axes = MATRIX_AXES[name]
-    return axes[:count]
+    if count > len(axes) and name.endswith("_eigenvalues"):
+        axes = ("probe", name.removesuffix("s"))
+    # An axis that nobody has named is its quantity's own.
+    own = tuple(f"{name}_axis_{place}" for place in range(len(axes), count))
+    return (*axes, *own)[:count]
 
 
 def _dataset(values, stacked: int, leading: tuple[str, ...], axes, attributes, meanings) -> "xr.Dataset":
@@ -163,7 +182,7 @@ def _dataset(values, stacked: int, leading: tuple[str, ...], axes, attributes, m
     grid = [len(coordinates) for coordinates in axes.values()]
     variables = {}
     for name, value in values.items():
-        inner = _inner_axes(name, np.ndim(value) - stacked)
+        inner = _named_axes(name, np.ndim(value) - stacked)
         tail = value.shape[value.ndim - len(inner) :]
         shape = (*grid, -1, *tail) if leading[-1:] == ("replica",) else (*grid, *tail)
         text = {

@@ -172,5 +172,16 @@ def require_counts(replicas: Any, seed: Any, test_samples: Any) -> None:
     ):
         if field == "test_samples" and value is None:
             continue
-        if not is_count(value, least):
+        if field == "seed":
+            require_seed("simulate", value)
+        elif not is_count(value, least):
             raise InvalidInput("simulate", field, f"an integer of {least} or more", repr(value))
+
+
+def require_seed(verb: str, seed: Any) -> None:
+    """Refuse what is no seed of random keys."""
+    if not is_count(seed, 0) or seed > _LARGEST_SEED:
+        raise InvalidInput(verb, "seed", "an integer of 0 or more, below 2**63", repr(seed))
+
+
+_LARGEST_SEED = 2**63 - 1

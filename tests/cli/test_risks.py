@@ -30,6 +30,25 @@ def test_mistakes_are_sentences(text, sentence):
         parse_penalty("GiantStep", text)
 
 
+def test_latent_models_as_text():
+    settings = ["ensemble=wishart-product(2,0.5)", "student=sign(0.1)", "teacher=Probit(0.5,0.05)"]
+    model = build_model("latent-gaussian", settings)
+    assert isinstance(model.ensemble, ll.ensembles.WishartProduct)
+    assert (float(model.student.flip), float(model.teacher.noise_std)) == (0.1, 0.5)
+    spins = build_model(
+        "latent-gaussian", ["student=ising", "teacher=none", "ensemble=sherrington-kirkpatrick(1)"]
+    )
+    assert spins.student.silent
+    for setting, sentence in (
+        ("student=sing", "unknown likelihood 'sing'; the closest: .*sign"),
+        ("student=probit", "followed by numbers in brackets"),
+        ("ensemble=marchenko-pastur(-1)", "sites_per_factor must be positive"),
+        ("ensemble=2", "unknown ensemble '2'"),
+    ):
+        with pytest.raises(ll.errors.LimitlawError, match=sentence):
+            build_model("latent-gaussian", [setting])
+
+
 def test_covariances_as_text():
     plain = build_model("random-features", ["covariance=sectors((0.4,1.6),(0.5,0.5))"]).covariance
     assert (list(plain.eigenvalues), list(plain.shares)) == ([0.4, 1.6], [0.5, 0.5])

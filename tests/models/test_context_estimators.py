@@ -93,6 +93,7 @@ def test_posterior_means_by_brute_force(float64):
     np.testing.assert_allclose(gaussian_mean(context, jnp.asarray(0.49)), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "kappa", "rho"), [(10.0, 1.0, 0.01), (20.0, 4.0, 0.2)])
 def test_mistaken_tasks_at_finite_size(alpha, kappa, rho):
     """The leading term at d = 50 and 100: what is left halves with d, and stays below 0.8/d."""

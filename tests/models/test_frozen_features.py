@@ -26,6 +26,7 @@ def frozen(network, dim, seed, **changes):
     return ll.models.FrozenFeatures(**(fields | changes))
 
 
+@pytest.mark.slow
 def test_lies_on_trained_networks_where_the_isotropic_mapping_is_off():
     """tanh/tanh, eta/p = 3, n0/d = 0.5: each network against its own theory."""
     gaps, theories = {"test_error": [], "train_error": [], "spike_overlap": []}, []
@@ -58,6 +59,7 @@ def test_groups_of_letters_on_a_trained_network():
     assert abs(np.mean(gaps)) < 4 * np.std(gaps, ddof=1) / np.sqrt(len(gaps)) + 3 / 120
 
 
+@pytest.mark.slow
 def test_splitting_given_rows_into_groups_changes_nothing():
     whole = frozen(NETWORK, 100, 1)
     # Halves with one strength and norm each would be exact; arbitrary halves differ by their fluctuation.
@@ -65,6 +67,7 @@ def test_splitting_given_rows_into_groups_changes_nothing():
     assert ll.solve(split)["test_error"] == pytest.approx(float(ll.solve(whole)["test_error"]), rel=0.02)
 
 
+@pytest.mark.slow
 def test_dense_and_spectral_bulk_agree():
     """One group by the eigenbasis, and by the dense resolvent that several groups use."""
     from limitlaw.models.base import Plan

@@ -83,7 +83,7 @@ CASES = {
 }  # fmt: skip
 
 
-QUICK = {"quadratic", "between degrees", "signs"}
+QUICK = {"between degrees"}
 
 
 @pytest.mark.parametrize(

@@ -346,6 +346,7 @@ def test_no_finite_size_term_and_no_test_set():
         ll.simulate(POINT, dim=20, test_samples=100)
 
 
+@pytest.mark.slow
 def test_fixed_tasks_are_closer_than_the_limit():
     """At d = 40 the equivalent of the drawn tasks lies within 2 % of attention trained on them."""
     model = ll.models.FixedTasks.example()
@@ -356,6 +357,7 @@ def test_fixed_tasks_are_closer_than_the_limit():
     assert gaps[1] > 3 * gaps[0]
 
 
+@pytest.mark.slow
 def test_any_tasks_may_be_given():
     """Uneven norms and a mean, in pretraining and in a test of its own contexts, at d = 20."""
     draw = np.random.default_rng(5)
@@ -380,6 +382,7 @@ def test_many_tasks_of_high_dimension_reach_the_limit():
         assert given_tasks[name] == pytest.approx(float(value), rel=0.02)
 
 
+@pytest.mark.slow
 def test_fixed_tasks_contract():
     normal = np.random.default_rng(2).standard_normal((2, 3))
     small = ll.models.FixedTasks(normal, 2.0, 4.0, 0.1, 0.1, test_tasks=normal[::-1])
@@ -390,6 +393,7 @@ def test_fixed_tasks_contract():
         ll.solve(small, dim=5)
 
 
+@pytest.mark.slow
 def test_one_task_without_noise_has_a_solution_of_least_norm(float64):
     """(h, g) then lacks a direction, and the normal equations an inverse."""
     key = jax.random.key(0)

@@ -15,6 +15,7 @@ A, Features, Kernel = ll.activations, ll.models.PolynomialFeatures, ll.models.Ke
 ACTIVATIONS = [A.ReLU(), A.Erf(1.0), A.Sum((A.Tanh(), A.Cos()), (0.8, 0.6)), A.ByDegree((0.3, 0.8, 0.6))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.label)
 def test_best_penalty_of_any_activation(activation):
     model = Features(activation, (0.1, 1.0, 0.5), 30, 200, 300, 0.1, 0.2)
@@ -39,6 +40,7 @@ def test_transformations_of_activations_that_are_compiled_functions(float64):
     np.testing.assert_allclose(jax.grad(by_degree)(at), slopes, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_what_is_not_resolved_has_no_slope(float64):
     """A kernel that three dimensions cannot resolve: value and slope are NaN, never a slope of zero."""
 
@@ -49,6 +51,7 @@ def test_what_is_not_resolved_has_no_slope(float64):
     assert np.isnan(jax.grad(error)(2000.0))
 
 
+@pytest.mark.slow
 def test_kernels_by_function_in_high_dimension():
     """exp has 1/k! in degree k, with corrections of 1/d; averages alone would be roundoff at d = 1e4."""
     factorials = np.array([1.0, 1.0, 2.0, 6.0, 24.0, 120.0, 720.0])
@@ -155,6 +158,7 @@ def test_errors_of_each_degree_are_measured():
     assert np.all(gap < 4 * measured.standard_error("bias_factors") + 0.01 * factors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [False, True])
 def test_drawn_labels_show_their_errors_alone(kernel):
     start = Kernel.example() if kernel else Features.example()

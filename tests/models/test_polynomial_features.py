@@ -151,6 +151,7 @@ def test_best_penalty_is_zero_where_degrees_above_are_ridge_enough():
     assert ll.solve(best)["test_error"] < ll.solve(dataclasses.replace(model, penalty=1e-4))["test_error"]
 
 
+@pytest.mark.slow
 def test_best_penalty_is_the_lowest_of_a_fine_grid():
     model = dataclasses.replace(Kernel.example(), samples=60, noise_variance=2.0)
     best = float(ll.solve(model.at_best_penalty())["test_error"])
@@ -173,6 +174,7 @@ def test_engine_is_the_experiment(geometry, samples, features):
         assert np.all(gap <= allowed + (0.002 if name == "learnability" else 0)), (name, gap, allowed)
 
 
+@pytest.mark.slow
 def test_kernel_is_the_experiment():
     """A kernel of two peaks, at the second one; and one given as a function, split into its degrees."""
     for model in (Kernel.example(), dataclasses.replace(Kernel.example(), kernel=lambda s: jnp.exp(s - 1))):

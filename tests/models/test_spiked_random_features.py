@@ -37,12 +37,15 @@ CASES = {
     "sign labels": dataclasses.replace(MODEL, target=T.SignLabels(0.2), alignment=1.0),
 }  # fmt: skip
 
+QUICK = ("underparametrised", "sign labels", "relu, spherical rows", "two spikes")
 DIM, REPLICAS = 240, 48
 ALLOWANCE = 3.0 / DIM
 """Relative 1/d allowance, on top of four standard errors and the leading finite-width term."""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_theory_is_the_experiment(name):
     """Errors and every order parameter, the spike overlap itself included."""
     model = CASES[name]
@@ -73,6 +76,7 @@ def test_the_spike_overlap_tells_the_two_grams_apart():
     assert abs(mean - confused) > 10 * error
 
 
+@pytest.mark.slow
 def test_finite_width_term_vanishes_like_one_over_p():
     limit = ll.solve(CASES["three groups and activations"])["test_error"]
     gaps = [
@@ -120,7 +124,7 @@ GRADIENTS = {
 
 
 @pytest.mark.parametrize(
-    "name", [n if n != "readout fraction" else pytest.param(n, marks=pytest.mark.slow) for n in GRADIENTS]
+    "name", [n if n in ("noise", "fraction") else pytest.param(n, marks=SLOW) for n in GRADIENTS]
 )
 def test_gradients_beyond_plain_fields(float64, name):
     """What `check_model` does not vary: parameters of functions, and shares along the simplex."""
@@ -131,6 +135,7 @@ def test_gradients_beyond_plain_fields(float64, name):
     assert abs(difference) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_conditional_error_averages_to_the_test_error():
     for name in ("underparametrised", "two spikes"):
         model, solution = CASES[name], ll.solve(CASES[name])
@@ -168,7 +173,9 @@ def measured_functions(model, dim, key, inputs=1500):
     return jnp.stack([*jax.vmap(at)(places), line])
 
 
-@pytest.mark.parametrize("name", ["underparametrised", "two spikes", pytest.param("two groups", marks=SLOW)])
+@pytest.mark.parametrize(
+    "name", ["two spikes", *(pytest.param(n, marks=SLOW) for n in ("underparametrised", "two groups"))]
+)
 def test_functions_of_a_solution_are_the_experiments(float64, name):
     """Trained networks at fixed projections on the spikes, and at fixed projections on the teacher."""
     model, dim, replicas = CASES[name], 240, 32

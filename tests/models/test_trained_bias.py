@@ -48,10 +48,12 @@ def explicit_slope(model, dim):
 
 
 SLOW = pytest.mark.slow
-RIDGES = [name for name in GIVEN if name not in ("logistic", "lasso")]
 
 
-@pytest.mark.parametrize("name", [*RIDGES, *(pytest.param(n, marks=SLOW) for n in ("logistic", "lasso"))])
+QUICK = ("gaussian rows", "orthogonal rows")
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=SLOW) for n in GIVEN])
 @pytest.mark.parametrize("dim", [None, 300])
 def test_the_slope_of_the_objective_needs_no_slope_of_the_order_parameters(name, dim):
     """The explicit derivative of the free energy is the derivative of the solved objective."""
@@ -106,6 +108,7 @@ def test_gradients_follow_the_bias(float64):
     assert abs(slope - fixed) > 1e-3 * abs(slope)
 
 
+@pytest.mark.slow
 def test_many_points_are_solved_at_once():
     study = ll.Study(TRAINED, over={"samples_per_dim": [1.5, 2.0, 3.0]}).solve()
     alone = [ll.solve(dataclasses.replace(TRAINED, samples_per_dim=s)) for s in (1.5, 2.0, 3.0)]

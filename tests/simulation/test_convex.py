@@ -137,6 +137,7 @@ def test_square_with_lasso_against_coordinate_descent(samples, features, penalty
     np.testing.assert_array_equal(found == 0, np.abs(reference) < 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [Square(), Huber(0.4), Logistic()], ids=lambda loss: loss.label)
 @pytest.mark.parametrize(("samples", "features"), [(30, 50), (80, 40)])
 def test_lasso_meets_its_optimality_conditions(loss, samples, features):
@@ -152,6 +153,7 @@ def test_a_large_lasso_leaves_nothing():
     assert np.all(solved(risk_of(design, labels, Huber(0.5), Lasso(1e3))) == 0)
 
 
+@pytest.mark.slow
 def test_users_losses_equal_the_named_ones():
     design, labels = drawn(60, 40, signs=True)
     own = Loss(lambda y, f: jnp.maximum(0.0, 1 - y * f), kinks=(1.0,), takes_labels=True)
@@ -166,6 +168,7 @@ PENALTIES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [Square(), Huber(0.5), Logistic(), Hinge()], ids=lambda loss: loss.label)
 @given(seed=st.integers(0, 10**6), penalty=PENALTIES, scale=st.floats(0.1, 10.0))
 def test_no_readout_nearby_is_better(loss, seed, penalty, scale):
@@ -214,11 +217,11 @@ SIGNS = ll.targets.SignLabels(0.2)
 @pytest.mark.parametrize(
     ("loss", "penalty", "samples_per_dim"),
     [
-        (Logistic(), Ridge(0.1), 0.7),
+        pytest.param(Logistic(), Ridge(0.1), 0.7, marks=pytest.mark.slow),
         pytest.param(Logistic(), Lasso(0.02), 4.0, marks=pytest.mark.slow),
         pytest.param(Hinge(), Ridge(0.1), 0.7, marks=pytest.mark.slow),
         (Hinge(), Ridge(0.1), 4.0),
-        (Hinge(), ElasticNet(0.02, 0.1), 4.0),
+        pytest.param(Hinge(), ElasticNet(0.02, 0.1), 4.0, marks=pytest.mark.slow),
         pytest.param(Huber(0.3), Ridge(0.1), 4.0, marks=pytest.mark.slow),
         pytest.param(Huber(0.3), Lasso(0.05), 4.0, marks=pytest.mark.slow),
         (Square(), Lasso(0.05), 0.7),

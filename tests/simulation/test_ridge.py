@@ -44,9 +44,17 @@ def dense(instance, sizes, key):
 
 
 # 60 neurons at dim 75; blocks of 256 rows: below, at and above block boundaries, and fewer samples than neurons.
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     ("samples", "penalty"),
-    [*((n, 0.05) for n in (17, 59, 60, 61, 255, 256, 257, 600)), *((n, 0.0) for n in (17, 40, 256, 257))],
+    [
+        *((n, 0.05) for n in (17, 60, 257)),
+        *((n, 0.0) for n in (17, 256)),
+        *(pytest.param(n, 0.05, marks=SLOW) for n in (59, 61, 255, 256, 600)),
+        *(pytest.param(n, 0.0, marks=SLOW) for n in (40, 257)),
+    ],
 )
 def test_readout_and_training_error(samples, penalty):
     _, sizes, instance, estimate, key = trained(samples / 75, penalty)
@@ -61,6 +69,7 @@ def test_readout_and_training_error(samples, penalty):
     assert float(estimate.train_error) == pytest.approx(train_error, rel=1e-7, abs=1e-14)
 
 
+@pytest.mark.slow
 def test_training_error_survives_a_nearly_perfect_fit():
     """Linear features and a linear target: the residual is only the penalty's, far below roundoff of sums of squares."""
     model = ll.models.RandomFeatures(
@@ -75,7 +84,7 @@ def test_training_error_survives_a_nearly_perfect_fit():
     assert 0 < float(estimate.train_error) < 1e-9
 
 
-@pytest.mark.parametrize("samples_per_dim", [0.4, 3.0])
+@pytest.mark.parametrize("samples_per_dim", [pytest.param(0.4, marks=SLOW), 3.0])
 def test_overlaps_by_their_definitions(samples_per_dim):
     _, sizes, instance, estimate, key = trained(samples_per_dim)
     measured = overlaps(instance, estimate, jax.random.key(5))
@@ -119,6 +128,7 @@ def test_overlaps_by_their_definitions(samples_per_dim):
     np.testing.assert_allclose(many, slope, atol=0.02 * np.max(np.abs(slope)))
 
 
+@pytest.mark.slow
 def test_responses_diverge_without_penalty_and_theory_agrees():
     model = ll.models.SpikedRandomFeatures.example()
     free = dataclasses.replace(model, penalty=0.0, samples_per_dim=0.5, strength=0.2)
@@ -141,6 +151,7 @@ def test_drawn_features_have_the_stated_rows():
     np.testing.assert_allclose((bulk**2).sum(1), np.array([1.0, 1.4])[labels], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_test_error_is_a_fresh_mean():
     model, _, instance, estimate, _ = trained(2.0)
     large = dataclasses.replace(model).sizes(75, test_samples=200_000)

@@ -11,7 +11,9 @@ import pytest
 import limitlaw as ll
 from limitlaw.core.catalogue import (
     ACTIVATIONS,
+    ENSEMBLES,
     FIGURES,
+    LIKELIHOODS,
     LOSSES,
     MODELS,
     NETWORKS,
@@ -49,6 +51,8 @@ def test_catalogue_is_complete():
     assert all(hasattr(ll.networks, name) for name in NETWORKS.values())
     assert all(hasattr(ll.penalties, name) for name in PENALTIES.values())
     assert all(hasattr(ll.readouts, name) for name in READOUTS.values())
+    assert all(hasattr(ll.likelihoods, name) for name in LIKELIHOODS.values())
+    assert all(hasattr(ll.ensembles, name) for name in ENSEMBLES.values())
     from limitlaw.figures.make import DRAWN, study_figures
 
     assert set(FIGURES) == {*study_figures(), *DRAWN}

@@ -38,6 +38,7 @@ def test_datasets_say_what_they_are():
     assert theory["samples_per_dim"].attrs["long_name"].startswith("n/d")
 
 
+@pytest.mark.slow
 def test_objects_vectors_and_endpoints_as_axes():
     study = ll.Study(NETWORK, over={
         "target": [T.SingleIndex(jnp.sin), T.SingleIndex(A.Tanh()), T.SignLabels(0.1), T.SignLabels(0.1)],
@@ -53,6 +54,7 @@ def test_objects_vectors_and_endpoints_as_axes():
     assert list(named.penalty.values) == ["small", "large"]
 
 
+@pytest.mark.slow
 def test_a_divergent_point_does_not_harm_its_neighbours():
     study = ll.Study(NETWORK, over={"samples_per_dim": [0.5, 1.0, 2.0], "penalty": [0.0]})
     theory = study.solve()
@@ -138,6 +140,7 @@ def test_a_bad_dimension_is_refused_by_every_way_to_solve(dim):
             solve(dim=dim)
 
 
+@pytest.mark.slow
 def test_letters_take_equal_shares_unless_told():
     study = ll.Study(NETWORK, over={"readout": [(1.0,), (1.0, -0.6)]})
     told = dataclasses.replace(NETWORK, readout=(1.0, -0.6), readout_fraction=(0.5, 0.5))
@@ -155,6 +158,7 @@ def test_optimise_finds_the_best_penalty():
     assert best.path[:, -1].min() == best.value
 
 
+@pytest.mark.slow
 def test_optimise_over_a_function_with_a_budget():
     """Split 6 d samples between step and readout."""
 
@@ -180,6 +184,7 @@ TWO_SPIKES = ll.models.SpikedRandomFeatures(
 )
 
 
+@pytest.mark.slow
 def test_optimise_keeps_alignments_in_the_ball():
     """The best teacher lies along the row's spike: its alignment goes to the strength's direction."""
     best = ll.optimise(TWO_SPIKES, over=("alignment",))
@@ -190,6 +195,7 @@ def test_optimise_keeps_alignments_in_the_ball():
         ll.optimise(dataclasses.replace(TWO_SPIKES, alignment=[0.6, 0.8]), over=("alignment",))
 
 
+@pytest.mark.slow
 def test_optimise_refines_a_quadrature_as_solve_does():
     """Strong spikes need the finest rule: without it the search had no finite start."""
     strong = dataclasses.replace(TWO_SPIKES, strength=[[3.0, 1.0]])
@@ -221,6 +227,7 @@ def test_optimise_says_why_there_is_no_start():
         ll.optimise(dataclasses.replace(NETWORK, penalty=0.0), over=("step_size",))
 
 
+@pytest.mark.slow
 def test_optimise_says_when_a_range_ends(monkeypatch):
     """More samples are always better at a good penalty: the search stops at the end of its range."""
     from limitlaw import _optimise

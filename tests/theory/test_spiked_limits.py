@@ -23,11 +23,13 @@ def errors(model, **options):
     return np.array([solution["test_error"], solution["train_error"]])
 
 
+@pytest.mark.slow
 def test_splitting_a_group_changes_nothing():
     split = spiked(strength=[1.1, 1.1], fraction=[0.3, 0.7])
     np.testing.assert_allclose(errors(split), errors(spiked()), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_opposite_strengths_of_an_odd_activation_are_one_group():
     flipped = spiked(strength=[1.1, -1.1, 1.1], fraction=[0.2, 0.5, 0.3])
     np.testing.assert_allclose(errors(flipped), errors(spiked()), atol=1e-9)
@@ -114,7 +116,7 @@ def test_many_samples_and_wide_layers_reach_the_lower_bound():
     assert ll.solve(model)["test_error"] == pytest.approx(bound, abs=1e-3)
 
 
-@pytest.mark.parametrize("strength", [[1.1], [0.8, -1.2]])
+@pytest.mark.parametrize("strength", [[1.1], pytest.param([0.8, -1.2], marks=pytest.mark.slow)])
 def test_zero_modes_of_overparametrised_features(strength):
     """sum_k lambda V2_k -> 1 - n/p as lambda -> 0."""
     model = spiked(strength=strength, samples_per_dim=0.5, width_per_dim=2.0, penalty=1e-8)
@@ -122,6 +124,7 @@ def test_zero_modes_of_overparametrised_features(strength):
     assert 1e-8 * np.sum(response) == pytest.approx(0.75, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_purely_nonlinear_features_give_the_marchenko_pastur_resolvent():
     """He2: c0 = c1 = 0, c2 = 1, so V2 solves V2 = 1/(lambda + (n/p)/(1 + V2))."""
     model = ll.models.RandomFeatures(ll.activations.Hermite(2), SIN_TEACHER, 1.5, 1.0, 0.3)
@@ -129,6 +132,7 @@ def test_purely_nonlinear_features_give_the_marchenko_pastur_resolvent():
     assert response == pytest.approx(1 / (0.3 + 1.5 / (1 + response)), abs=1e-10)
 
 
+@pytest.mark.slow
 def test_linear_features_do_not_need_the_spike():
     solution = ll.solve(spiked(activation=ll.activations.Linear()))
     assert solution.order_parameters["spike_overlap"] == pytest.approx(0.0, abs=1e-9)
@@ -160,7 +164,7 @@ def test_linear_features_have_a_cubic_response(samples, width, strength):
     assert order["response"][0] == pytest.approx((1 - pull * response) / penalty, rel=1e-9)
 
 
-@pytest.mark.parametrize(("samples", "width"), [(0.7, 1.4), (2.0, 0.8)])
+@pytest.mark.parametrize(("samples", "width"), [(0.7, 1.4), pytest.param(2.0, 0.8, marks=pytest.mark.slow)])
 def test_zero_penalty_is_the_limit_of_small_ones(samples, width):
     model = spiked(samples_per_dim=samples, width_per_dim=width, strength=0.5, penalty=0.0)
     small = dataclasses.replace(model, penalty=1e-9)
@@ -173,6 +177,7 @@ def test_zero_penalty_at_the_interpolation_threshold_diverges():
     assert "diverges" in solution.convergence.sentence
 
 
+@pytest.mark.slow
 def test_gaussian_rows_matter_for_relu_and_not_for_sine():
     relu = [
         ll.solve(spiked(activation=ll.activations.ReLU(), rows=rows))["test_error"]
@@ -186,6 +191,7 @@ def test_gaussian_rows_matter_for_relu_and_not_for_sine():
     assert sine[0] == pytest.approx(sine[1], abs=1e-9)  # de/dc is -c0/2 there, already in the span
 
 
+@pytest.mark.slow
 def test_degenerate_means_of_different_activations():
     """Equal functions in two groups, one of which is written as a sum."""
     halves = ll.activations.Sum((ll.activations.Tanh(), ll.activations.Tanh()), (0.5, 0.5))

@@ -99,6 +99,7 @@ def test_an_infinite_batch_keeps_the_norms(fields, expected):
     assert near == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_norms_mean_nothing_to_sine_neurons():
     """dc0/dc = -c0/2 lies in the span of c0: at an infinite batch only the isotropic theory is left."""
     model = dataclasses.replace(NETWORK, activation=A.Sin(), step_size=2.0, step_samples_per_dim=np.inf)
@@ -128,6 +129,7 @@ def test_norms_are_all_that_an_infinite_batch_adds_to_the_mapping():
     assert abs(ll.solve(model)["test_error"] - expected) > 5e-4
 
 
+@pytest.mark.slow
 def test_norms_of_sine_neurons_move_no_error_after_any_batch():
     """Their overlap with the readout is there all the same; without norms tanh neurons have .3035, not .3028."""
     sine = dataclasses.replace(NETWORK, activation=A.Sin())
@@ -145,6 +147,7 @@ def test_without_a_step_nothing_is_mapped():
         assert exact["test_error"] == pytest.approx(mapped["test_error"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_labels_that_are_zero_teach_nothing():
     for batch in (0.5, 0.0):
         silent = dataclasses.replace(
@@ -153,6 +156,7 @@ def test_labels_that_are_zero_teach_nothing():
         assert ll.solve(silent)["test_error"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letters", [(1.0, -1.0), pytest.param((1.0, 1.0, -1.0), marks=SLOW)])
 def test_equal_and_opposite_letters_are_one(letters):
     shares = np.arange(1.0, len(letters) + 1) / np.sum(np.arange(1.0, len(letters) + 1))
@@ -192,6 +196,7 @@ QUICK_FIELDS, SLOW_FIELDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [*QUICK_FIELDS, *(pytest.param(name, marks=SLOW) for name in SLOW_FIELDS)])
 def test_gradients_are_differences(field, float64):
     start, step = float(getattr(NETWORK, field)), 1e-3 * float(getattr(NETWORK, field))

@@ -117,6 +117,7 @@ def test_a_checkpoint_that_does_not_fit_is_left_alone(float64):
         np.testing.assert_array_equal(after, 10.0)
 
 
+@pytest.mark.slow
 def test_one_update_is_adamw():
     """The first step of AdamW moves every weight by the learning rate, against its slope, and decays it."""
     model = dataclasses.replace(SMALL, updates=1, batch_fraction=1.0, learning_rate=0.01, weight_decay=0.3)
@@ -134,6 +135,7 @@ def test_one_update_is_adamw():
         np.testing.assert_allclose(after[steady], expected[steady], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_replicas_are_alone_what_they_are_together(tmp_path):
     measured = ll.simulate(SMALL, dim=4, replicas=2, test_samples=50)
     stored = ll.Study(SMALL, {}).simulate(dim=4, replicas=2, test_samples=50, store=tmp_path / "run")
@@ -159,6 +161,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_bit_for_bit(tmp_path):
     """SIGKILL in the middle of one cell, for real."""
     script = tmp_path / "training.py"
@@ -180,6 +183,7 @@ def test_a_killed_training_resumes_bit_for_bit(tmp_path):
     assert resumed == subprocess.run(whole, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_divergence_is_a_result():
     model = dataclasses.replace(SMALL, network=N.Linear(), learning_rate=1e8, updates=200)
     measured = ll.simulate(model, dim=4, test_samples=20)

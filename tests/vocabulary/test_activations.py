@@ -38,6 +38,7 @@ def test_moments_are_the_integrals(float64, activation, mean, std):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ALL, ids=lambda a: a.label)
 def test_no_spread_is_the_function_itself(float64, activation):
     points = jnp.array([-1.4, 0.2, 2.3])
@@ -66,6 +67,7 @@ def test_stein(mean, std, activation):
         assert activation.moments(mean, std).first == pytest.approx(float(std * slope), abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ALL, ids=lambda a: a.label)
 def test_norm_response_and_gradient(float64, activation):
     """The response to the variance: difference quotient, and E[(g^2 - 1) s]/(2 c)."""

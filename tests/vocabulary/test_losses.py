@@ -49,6 +49,7 @@ def test_stiffness_is_minus_the_slope_of_the_force(variance):
         np.testing.assert_allclose(stiffness, -slope, atol=1e-7, err_msg=loss.label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variance", [0.02, 1.0, 30.0])
 def test_the_general_way_equals_closed_forms(variance):
     huber = ll.losses.Loss(

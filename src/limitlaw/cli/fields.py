@@ -8,8 +8,11 @@ from limitlaw.cli.ranges import entries, numbers, parse_assignments, parse_axis
 from limitlaw.cli.risks import (
     parse_bias,
     parse_covariance,
+    parse_ensemble,
+    parse_likelihood,
     parse_loss,
     parse_network,
+    parse_optimiser,
     parse_penalty,
     parse_readout,
 )
@@ -81,6 +84,12 @@ def parse_value(model: Any, field: str, text: str) -> Any:
         return parse_covariance(type(model).__name__, text)
     if field == "network":
         return parse_network(text)
+    if field == "optimiser":
+        return parse_optimiser(text)
+    if field in ("student", "teacher") and text[0].isalpha():
+        return parse_likelihood(text)
+    if field == "ensemble":
+        return parse_ensemble(text)
     if isinstance(getattr(model, field), str):
         return text
     if isinstance(getattr(model, field), bool):

@@ -175,12 +175,104 @@ def check(model: str, *, dim: int | None = None, replicas: int = 24) -> None:
 
 
 @app.command
+def spectra(
+    file: Path,
+    *,
+    layout: str | None = None,
+    false_alarm: float = 1e-3,
+    bootstraps: int = 100,
+    seed: int = 0,
+    output: Output = None,
+) -> None:
+    """Spectra of a saved model's weights against untrained ones: bulk, outliers, tails; -o draws them.
+
+    FILE is .npz, .npy, .safetensors, or a PyTorch state dict where PyTorch is installed.
+    """
+    if output is not None:
+        from limitlaw.figures.pictures import require_picture
+
+        require_picture("spectra", output)
+    from limitlaw._diagnose import diagnose
+    from limitlaw.cli.show import show_diagnosis
+
+    chosen: Any = layout  # refused with a sentence of its own where it is no layout
+    found = diagnose(file, chosen, false_alarm=false_alarm, bootstraps=bootstraps, seed=seed)
+    show_diagnosis(found)
+    if output is not None:
+        from limitlaw.figures.pictures import save_picture
+        from limitlaw.plots import weight_spectra
+
+        figure = weight_spectra(found)[0].get_figure(root=True)
+        assert figure is not None
+        save_picture(figure, output)
+        print(output)
+
+
+@app.command
+def predict(
+    data: Path,
+    *,
+    target: str = "y",
+    kernel: str | None = None,
+    penalty: float | None = None,
+    samples: str | None = None,
+    loss: str = "square",
+    labels: str = "auto",
+    method: str = "leverage",
+    intercept: bool = True,
+    standardise: Annotated[bool, Parameter(negative="")] = False,
+    drop_constant: Annotated[bool, Parameter(negative="")] = False,
+    check: bool = True,
+    subsets: int = 24,
+    seed: int = 0,
+    output: Output = None,
+) -> None:
+    """Learning curve of your own data, with checks and a verdict; -o draws it.
+
+    DATA is a .csv with a header, or an .npz with X (or a Gram matrix K) and labels. --kernel is rbf, laplace
+    or polynomial, with a length or degree in brackets; --samples 50:2000:20; --loss square or logistic;
+    --labels real or classes where whole numbers should not be, or other labels should be, classes.
+    """
+    if output is not None:
+        from limitlaw.figures.pictures import require_picture
+
+        require_picture("predict", output)
+    from limitlaw.cli.predictions import model_of, read_request
+
+    request = read_request(data, target, samples, penalty, kernel, loss, standardise, drop_constant, labels)
+    _compilation_cache()
+    from limitlaw._predict import predict as predicted
+    from limitlaw.cli.report_page import left_out, require_prediction, show_report
+
+    report = predicted(
+        model_of(request, penalty, intercept, method),
+        request.samples,
+        check=check,
+        subsets=subsets,
+        seed=seed,
+    )
+    require_prediction(report)
+    show_report(report)
+    if output is not None:
+        from limitlaw.figures.pictures import save_picture
+        from limitlaw.plots import prediction
+
+        figure = prediction(report)[0].get_figure(root=True)
+        assert figure is not None
+        save_picture(figure, output)
+        print(output)
+    for line in left_out(report):
+        print(line, file=sys.stderr)
+
+
+@app.command
 def cite(model: str) -> None:
-    """The paper behind a model as BibTeX, and where its statements stand."""
-    reference = model_class(model).reference
-    print(reference.bibtex())
-    for statement, place in reference.equations.items():
-        print(f"% {statement}: {place}")
+    """The papers behind a model as BibTeX, and where their statements stand."""
+    kind = model_class(model)
+    for reference in (kind.reference, *kind.related):
+        print(reference.bibtex())
+        for statement, place in reference.equations.items():
+            print(f"% {statement}: {place}")
 
 
 def _study(model: str, settings: list[str] | None, over: list[str] | None) -> Any:

@@ -57,7 +57,7 @@ def _range(name: str, text: str) -> list[float]:
     spacing = parts[3] if len(parts) == 4 else "linear"
     if len(parts) not in (3, 4) or start is None or stop is None or spacing not in ("log", "linear"):
         raise InvalidInput("--over", name, _ALLOWED, repr(text))
-    if not (parts[2].isdigit() and int(parts[2]) >= 1):
+    if not (parts[2].isdecimal() and int(parts[2]) >= 1):
         raise InvalidInput("--over", name, f"{_ALLOWED}, with a positive integer count", repr(text))
     if not (math.isfinite(start) and math.isfinite(stop)):
         raise InvalidInput("--over", name, "a range between finite ends", repr(text))

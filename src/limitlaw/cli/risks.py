@@ -1,9 +1,18 @@
-"""Text of a loss, a penalty, a trained bias, a readout's law, a covariance or a network to its object."""
+"""Text of objects of the vocabulary, losses to ensembles, to the objects themselves."""
 
 from typing import Any
 
 from limitlaw.cli.ranges import entries, numbers, split_commas
-from limitlaw.core.catalogue import LOSSES, NETWORKS, PENALTIES, READOUTS, find
+from limitlaw.core.catalogue import (
+    ENSEMBLES,
+    LIKELIHOODS,
+    LOSSES,
+    NETWORKS,
+    OPTIMISERS,
+    PENALTIES,
+    READOUTS,
+    find,
+)
 from limitlaw.core.errors import InvalidInput
 
 
@@ -65,6 +74,19 @@ def parse_network(text: str) -> Any:
     return _built("network", name, kind, whole, allowed=(0, 1, 2) if name == "softmax" else (0,))
 
 
+def parse_optimiser(text: str) -> Any:
+    """ "gradient-descent", with its momentum "gradient-descent(0.9)", or "adam" with its decays.
+
+    Raises:
+        UnknownName, InvalidInput: no such rule, or numbers that it does not take.
+    """
+    from limitlaw.vocabulary import optimisers
+
+    name, numbers = _call("optimiser", text)
+    kind = getattr(optimisers, find("optimiser", name, OPTIMISERS))
+    return _built("optimiser", name, kind, numbers, allowed=(0, 1, 2, 3) if name == "adam" else (0, 1))
+
+
 def parse_readout(text: str) -> Any:
     """A law with the number of its letters first: "normal(8)", "uniform(6,0.5,1.5)".
 
@@ -79,6 +101,38 @@ def parse_readout(text: str) -> Any:
     counts = [int(one) if one.is_integer() else one for one in numbers[:1]]
     allowed = (0, 1, 2) if name == "normal" else (0, 1, 3)
     return _built("readout", name, kind, [*counts, *numbers[1:]], allowed)
+
+
+def parse_likelihood(text: str) -> Any:
+    """A likelihood by name: "probit(0.5,0.1)", "sign", "gaussian(0.3)", "ising(0.5)".
+
+    Raises:
+        UnknownName, InvalidInput: no such likelihood, or numbers that it does not take.
+    """
+    from limitlaw.vocabulary import likelihoods
+
+    name, numbers = _call("likelihood", text)
+    kind = getattr(likelihoods, find("likelihood", name, LIKELIHOODS))
+    return _built("likelihood", name, kind, numbers, _LIKELIHOOD_NUMBERS.get(name, (0, 1)))
+
+
+_LIKELIHOOD_NUMBERS = {"probit": (1, 2), "gaussian": (1,)}
+
+
+def parse_ensemble(text: str) -> Any:
+    """An ensemble by name: "marchenko-pastur(2)", "wishart-product(2,0.5)", "two-point(0,2,0.5)".
+
+    Raises:
+        UnknownName, InvalidInput: no such ensemble, or numbers that it does not take.
+    """
+    from limitlaw.vocabulary import ensembles
+
+    name, numbers = _call("ensemble", text)
+    kind = getattr(ensembles, find("ensemble", name, ENSEMBLES))
+    return _built("ensemble", name, kind, numbers, _ENSEMBLE_NUMBERS.get(name, (1, 2)))
+
+
+_ENSEMBLE_NUMBERS = {"marchenko-pastur": (1,), "wishart-product": (2,), "two-point": (3,)}
 
 
 def parse_covariance(owner: str, text: str) -> Any:

@@ -7,6 +7,8 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
+    from limitlaw._diagnose import Diagnosis
+
 _ROWS = 60
 _PIPE = 2000
 """Columns where no terminal is: a row stays one line."""
@@ -52,10 +54,9 @@ def show_dataset(data: "xr.Dataset") -> None:
 
 
 def _plain(data: "xr.Dataset", name: str) -> bool:
-    from limitlaw._label import INNER
+    from limitlaw._label import inner_axes
 
-    inner = [size for dim, size in data[name].sizes.items() if dim in INNER]
-    return all(size == 1 for size in inner)
+    return all(data.sizes[axis] == 1 for axis in inner_axes(data[name]))
 
 
 def _value(value: "xr.DataArray") -> str:
@@ -70,3 +71,14 @@ def _value(value: "xr.DataArray") -> str:
 
 def _text(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def show_diagnosis(found: "Diagnosis") -> None:
+    """Print what the spectra of weights say, and what was left out."""
+    for title, (header, rows) in found.tables().items():
+        print(title)
+        show_table(header, rows)
+        print()
+    print(f"axes: {found.layout}; eigenvalues are squared singular values over the larger side")
+    for name, reason in found.skipped.items():
+        print(f"left out: {name}: {reason}")

@@ -17,9 +17,15 @@ MODELS = {
     "polynomial-features": "limitlaw.models:PolynomialFeatures",
     "kernel-ridge": "limitlaw.models:KernelRidge",
     "inner-product-kernel": "limitlaw.models:InnerProductKernel",
+    "conjugate-kernel": "limitlaw.models:ConjugateKernel",
+    "neural-tangent-kernel": "limitlaw.models:NeuralTangentKernel",
+    "stepped-weights": "limitlaw.models:SteppedWeights",
+    "wide-network": "limitlaw.models:WideNetwork",
     "gaussian-mixture": "limitlaw.models:GaussianMixture",
+    "latent-gaussian": "limitlaw.models:LatentGaussian",
     "context-ridge": "limitlaw.models:ContextRidge",
     "discrete-mmse": "limitlaw.models:DiscreteMMSE",
+    "from-data": "limitlaw.models:FromData",
 }
 
 ACTIVATIONS = {
@@ -46,7 +52,19 @@ PENALTIES = {"ridge": "Ridge", "lasso": "Lasso", "elastic-net": "ElasticNet"}
 
 NETWORKS = {"linear": "Linear", "softmax": "Softmax"}
 
+OPTIMISERS = {"gradient-descent": "GradientDescent", "adam": "Adam"}
+
 READOUTS = {"normal": "Normal", "uniform": "Uniform"}
+
+LIKELIHOODS = {"probit": "Probit", "sign": "Sign", "gaussian": "Gaussian", "ising": "Ising"}
+
+ENSEMBLES = {
+    "marchenko-pastur": "MarchenkoPastur",
+    "wishart-product": "WishartProduct",
+    "two-point": "TwoPoint",
+    "sherrington-kirkpatrick": "SherringtonKirkpatrick",
+    "random-orthogonal": "RandomOrthogonal",
+}
 
 FIGURES = {
     "one-step-learned-function": "the function learned along the teacher, for growing step samples",
@@ -79,9 +97,23 @@ FIGURES = {
     "noise-strength": "noise injection: test error against the injected variance, and the best ridge",
     "noise-many-copies": "noise injection: from one copy to infinitely many",
     "noise-labels": "noise injection: 0/1 errors of logistic regression on noisy copies",
+    "trained-spectra": "spectra of weights and kernels before, during and after training, three regimes",
+    "trained-invariance": "distances of spectra from where they started, against the number of samples",
+    "trained-rates": "outlier of the weights and its alignment against the learning rate",
+    "trained-digits": "spectra of networks trained on images, and their errors along training",
+    "trained-tails": "Hill's exponent of the weights' spectrum along training, and its null",
+    "network-kernels": "spectra of both kernels of a random network, one to three hidden layers",
+    "step-outlier": "the outlier of one gradient step: singular value and overlaps against the step",
     "mixture-errors": "three Gaussian classes: test and training error, cross-entropy and square loss",
     "amp-trajectories": "message passing: order parameters at each step, on state evolution",
     "amp-convergence": "message passing: how fast it settles, and both sides of its stability",
+    "sequential-lines": "latent Gaussian models: the lines beyond which message passing fails",
+    "sequential-trajectories": "sequential message passing: errors against sweeps, on the limit",
+    "sequential-stability": "sequential message passing: both sides of the stability line, and perturbations",
+    "data-learning-curve": "real data: predicted errors, the published recipe, and training on subsets",
+    "data-extrapolation": "real data: from few points to many, as far as they determine the curve",
+    "data-points": "which images will be wrong: predicted chances, frequencies, the hardest images",
+    "data-exponents": "real data: degrees of freedom and level against the effective penalty",
     "one-step-sample-split": "a fixed budget of samples split between step and readout, and the best split",
 }
 

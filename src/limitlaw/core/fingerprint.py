@@ -16,7 +16,7 @@ _NODES = np.linspace(-4.0, 4.0, 65)
 def fingerprint(*parts: Any) -> str:
     """Digest of models, numbers and containers; the same in every process.
 
-    Functions of one or two variables count by their values on fixed nodes (a lambda has no other stable
+    Functions of one to three variables count by their values on fixed nodes (a lambda has no other stable
     name), rounded to ten digits; classes by their qualified names.
     """
     digest = hashlib.sha256()
@@ -30,6 +30,8 @@ def _feed(digest: Any, value: Any) -> None:
     if isinstance(value, eqx.Module):
         _tag(digest, "module", type(value).__qualname__)
         for field in dataclasses.fields(value):
+            if not field.metadata.get("fingerprint", True):
+                continue
             _tag(digest, "field", field.name)
             _feed(digest, getattr(value, field.name))
     elif isinstance(value, (np.ndarray, np.generic)):
@@ -42,6 +44,8 @@ def _feed(digest: Any, value: Any) -> None:
             _feed(digest, one)
     elif callable(value):
         values = np.round(np.asarray(_values(value), dtype=np.float64), 10) + 0.0
+        # A function may be no number at some nodes; all NaNs are one.
+        values = np.where(np.isnan(values), np.nan, values)
         _tag(digest, "function", "")
         digest.update(np.ascontiguousarray(values).tobytes())
     else:
@@ -49,9 +53,10 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def _values(function: Any) -> Any:
-    """A loss takes a label and a prediction."""
-    if _arguments(function) == 2:
-        return function(*np.meshgrid(_NODES[::8], _NODES, indexing="ij"))
+    """A loss takes a label and a prediction, an evidence a field, a variance and a label."""
+    count = _arguments(function)
+    if count in (2, 3):
+        return function(*np.meshgrid(*[_NODES[::8]] * (count - 1), _NODES, indexing="ij"))
     return function(_NODES)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -24,6 +25,11 @@ class Convergence(eqx.Module):
     status: Int[Array, ""]
     residual: Float[Array, ""]
     steps: Int[Array, ""]
+
+    @classmethod
+    def closed(cls) -> "Convergence":
+        """Of a result in closed form: nothing was iterated."""
+        return cls(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
 
     @property
     def sentence(self) -> str:
@@ -64,11 +70,12 @@ class Measurements(eqx.Module):
         return np.mean(self[name], axis=0)
 
     def standard_error(self, name: str) -> np.ndarray:
-        """Standard error of the average over replicas; NaN for a single one."""
+        """Standard error of the average over replicas; NaN for a single one, or an infinite value."""
         values = self[name]
         if len(values) < 2:
             return np.full(values.shape[1:], np.nan)
-        return np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
+        with np.errstate(invalid="ignore"):  # diverged replicas have infinite errors, which spread by NaN
+            return np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
 
 
 def _pick(values: Mapping[str, Any], name: str) -> Any:

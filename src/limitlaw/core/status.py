@@ -16,6 +16,7 @@ class Status(IntEnum):
     FREE_MEAN = 7
     TOO_SMALL = 8
     SWINGING = 9
+    BEYOND_DATA = 10
 
     @property
     def sentence(self) -> str:
@@ -61,6 +62,11 @@ _SENTENCES = {
         "than one task is left; ask for a larger dim=, or for the limit"
     ),
     Status.SWINGING: "the iteration swings or grows instead of settling; raise its damping",
+    Status.BEYOND_DATA: (
+        "the points given do not determine an answer here: point by point there must be fewer samples than "
+        "points, and pooled fewer than N + penalty Tr K^-1; ask for fewer samples, a larger penalty, or "
+        'method="pooled"'
+    ),
     Status.DIVERGED: (
         "the quantity diverges here (zero penalty at the interpolation threshold), and its value is inf"
     ),

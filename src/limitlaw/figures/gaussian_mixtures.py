@@ -12,8 +12,8 @@ from limitlaw.models import GaussianMixture
 from limitlaw.studies import Study
 from limitlaw.vocabulary.losses import CrossEntropy, Square
 
-_SAMPLES = np.concatenate([np.linspace(0.2, 2.0, 19), np.linspace(2.25, 5.0, 12)])
-_MEASURED = [0.5, 1.0, 2.0, 3.5, 5.0]
+_SAMPLES = np.concatenate([np.linspace(0.2, 2.0, 19), np.linspace(2.25, 5.0, 12), np.linspace(5.5, 10.0, 10)])
+_MEASURED = [0.5, 1.0, 2.0, 5.0, 10.0]
 _PENALTIES = [0.001, 0.1, 1.0]
 
 

@@ -64,9 +64,9 @@ def make_figure(
 
 def study_figures() -> dict[str, StudyFigure]:
     """Figures that are learning curves."""
-    from limitlaw.figures import attention, gaussian_mixtures, noise_injection, one_step
+    from limitlaw.figures import attention, gaussian_mixtures, network_kernels, noise_injection, one_step
 
-    rooms = (one_step, attention, noise_injection, gaussian_mixtures)
+    rooms = (one_step, attention, noise_injection, gaussian_mixtures, network_kernels)
     return {name: figure for room in rooms for name, figure in room.STUDY_FIGURES.items()}
 
 
@@ -90,6 +90,19 @@ DRAWN = {
     "attention-task-diversity": "task_diversity:draw_task_diversity",
     "amp-trajectories": "message_passing:draw_trajectories",
     "amp-convergence": "message_passing:draw_convergence",
+    "data-learning-curve": "data_curves:draw_curves",
+    "data-extrapolation": "data_curves:draw_extrapolation",
+    "data-points": "data_points:draw_points",
+    "data-exponents": "data_points:draw_exponents",
+    "network-kernels": "network_kernels:draw_kernels",
+    "sequential-lines": "stability_lines:draw_stability_lines",
+    "sequential-trajectories": "sequential_passing:draw_trajectories",
+    "sequential-stability": "sequential_passing:draw_stability",
+    "trained-spectra": "trained_networks:draw_spectra",
+    "trained-invariance": "trained_sweeps:draw_invariance",
+    "trained-rates": "trained_sweeps:draw_rates",
+    "trained-digits": "trained_digits:draw_digits",
+    "trained-tails": "trained_tails:draw_tails",
     "transformer-sequences": "transformers:draw_sequences",
     "transformer-task-diversity": "transformers:draw_task_diversity",
 }

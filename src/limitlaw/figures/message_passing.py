@@ -127,7 +127,7 @@ def draw_convergence(scale: Scale, path: Path) -> Table:
         axes[0].set(yscale="log", xlabel="step", ylabel="|W(t+1) - W(t)|²/d")
         axes[0].set_title("random labels, stationary start\n(dashed: de Almeida-Thouless factor)")
         axes[0].legend(title="λ")
-        _sides(axes[1], scale)
+        rows += _sides(axes[1], scale)
         _factors(axes[2])
         draws = f"d = {scale.dim}, {scale.replicas} draws"
         figure.suptitle(f"cross-entropy, three classes, n/d = 2 ({draws})", y=1.04)
@@ -150,16 +150,30 @@ def _rate(place: Axes, penalty: float, colour: str, scale: Scale) -> list[list[s
     return _points(place, f"λ = {penalty:g}", theory, measured, colour, f"{penalty:g} (factor {factor:.3f})")
 
 
-def _sides(place: Axes, scale: Scale) -> None:
+def _sides(place: Axes, scale: Scale) -> list[list[str]]:
+    """Runs from no readout with the late rate that is predicted; their table has rates."""
+    rows: list[list[str]] = []
     for (name, (model, damping)), colour in zip(SIDES.items(), COLOURS, strict=False):
         run = drawn_run(model, scale.dim, 0, steps=_LONG, damping=damping, tolerance=1e-14)
-        factors = model.stability(solve(model))
-        shown = factors.damped(damping) if damping else factors.state_evolution
-        label = f"{name}: factor of the order parameters {shown:.2f}"
-        place.plot(np.arange(1, len(run.changes) + 1), run.changes, "o-", ms=3, color=colour, label=label)
+        factor = model.stability(solve(model)).damped(damping)
+        steps = np.arange(1, len(run.changes) + 1)
+        label = f"{name}: factor of |W(t) - W| {factor:.2f}"
+        place.plot(steps, run.changes, "o-", ms=3, color=colour, label=label)
+        rows.append(_late(name, factor, run.changes))
+        if factor < 1:
+            line = run.changes[-1] * factor ** (2.0 * (steps - steps[-1]))
+            place.plot(steps, line, color=colour, ls="--", lw=1.0)
     place.set(yscale="log", ylim=(1e-28, 1e4), xlabel="step")
-    place.set_title("orthonormal means, from W = 0 (one draw)")
+    place.set_title("orthonormal means, from W = 0 (one draw)\n(dashed: theory's late rate)")
     place.legend(fontsize=7.5)
+    return rows
+
+
+def _late(name: str, factor: float, changes: np.ndarray) -> list[str]:
+    """Factor of |W(t) - W| over the last half of a run, theory and one draw."""
+    half = len(changes) // 2
+    rate = (changes[-1] / changes[half]) ** (0.5 / (len(changes) - 1 - half))
+    return [f"{name}: late factor", f"{len(changes)}", f"{factor:.5g}", f"{rate:.5g}", "", ""]
 
 
 def _factors(place: Axes) -> None:
@@ -167,7 +181,7 @@ def _factors(place: Axes) -> None:
     penalties = np.geomspace(0.01, 2.0, 9)
     for noise, colour in zip((0.5, 0.2), COLOURS, strict=False):
         models = [dataclasses.replace(THREE, noise_variance=noise, penalty=penalty) for penalty in penalties]
-        factors = np.array([model.stability(solve(model)) for model in models])
+        factors = np.array([model.stability(solve(model))[:2] for model in models])
         place.plot(penalties, factors[:, 1], color=colour, label=f"Δ = {noise:g}: order parameters")
         place.plot(
             penalties, factors[:, 0], color=colour, ls="--", label=f"Δ = {noise:g}: de Almeida-Thouless"

@@ -24,12 +24,14 @@ def _copies() -> list[Panel]:
     """Double descent in the width for several numbers of copies: the peak is at p = n l."""
     at = [0.4, 0.8, 1.6, 3.2, 6.0]
     over = {"width_per_dim": _with(np.geomspace(0.3, 6.0, 60), at), "copies": [1, 2, 4, np.inf]}
-    study = Study(injected(1, 0.25), over)
     shared = {"x": "width_per_dim", "legend": "copies", "logx": True, "at": at}
-    return [
-        Panel("test error", study, limits=(0.3, 3.0), **shared),
-        Panel("training error on the copies", study, quantity="train_error", limits=(0.0, 1.0), **shared),
-    ]
+    panels = []
+    for variance in (0.25, 1.0):
+        study = Study(injected(1, variance), over)
+        title, trained = f"Δ = {variance:g}: test error", f"Δ = {variance:g}: training error on the copies"
+        panels.append(Panel(title, study, limits=(0.3, 3.0), **shared))
+        panels.append(Panel(trained, study, quantity="train_error", limits=(0.0, 1.2), **shared))
+    return panels
 
 
 def _strength() -> list[Panel]:
@@ -72,7 +74,7 @@ def _with(line: np.ndarray, at: list[float]) -> np.ndarray:
 STUDY_FIGURES = {
     figure.name: figure
     for figure in (
-        StudyFigure("noise-copies", "Injected noise of variance 0.25: copies and the peak", _copies, _DIMS),
+        StudyFigure("noise-copies", "Injected noise: copies and the peak", _copies, _DIMS),
         StudyFigure("noise-strength", "Injected noise against a ridge", _strength, _DIMS),
         StudyFigure("noise-many-copies", "Injected noise of variance 0.25: many copies", _many, _DIMS),
         StudyFigure("noise-labels", "Injected noise of variance 0.25, logistic loss", _labels, _DIMS),

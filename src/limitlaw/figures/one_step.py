@@ -122,6 +122,8 @@ STUDY_FIGURES = {
             "one-step-vocabularies",
             "tanh, sine target: first readout's vocabulary; lines with the finite-width term",
             _vocabularies,
+            # The step takes 20 d samples, and there are 225 cells: ours to choose, as all parameters here.
+            {"quick": (400,), "paper": (1000,)},
         ),
         StudyFigure("one-step-losses", "One giant step: losses of labels", _losses),
         StudyFigure("one-step-widths", "Effect of the width", _widths),

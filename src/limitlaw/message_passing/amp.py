@@ -9,30 +9,27 @@ the readout:
     S = (lambda + Vh)^-1,   W = (X' g/sqrt(d) + W Vh) S.
 
 At a fixed point omega + V g = W' x/sqrt(d), so that g is minus the slope of the loss there, and lambda W =
-X' g/sqrt(d): the minimum of the objective, at any finite size and for any S. arXiv 2402.08676 has message
-passing with such non-separable maps; how it is written here is ours.
+X' g/sqrt(d): the minimum of the objective, at any finite size and for any S. Damping f takes the step of
+(W, S, g) as a whole, new = f old + (1 - f) step(old): a mode that the step multiplies by r is multiplied by
+f + (1 - f) r. arXiv 2402.08676 has message passing with such non-separable maps; how it is written here is
+ours.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
 
 from limitlaw.core.errors import NotConverged
 from limitlaw.core.precision import double_precision
 from limitlaw.core.status import Status
-from limitlaw.message_passing.data import Data, classified_data, require_controls
+from limitlaw.message_passing.data import Data, classified_data, require_controls, require_start
+from limitlaw.message_passing.iteration import STALE, Controls, Iterate, Iteration, Run
 from limitlaw.message_passing.record import MessagePassing
-from limitlaw.numerics.monotone import monotone_root
-from limitlaw.numerics.small_matrices import inverse
-from limitlaw.vocabulary.class_losses import AbstractClassLoss, CrossEntropy
+from limitlaw.vocabulary.class_losses import CrossEntropy
 
 STEPS, TOLERANCE = 500, 1e-12
-_LARGEST = 1e12
-"""Growth of |W|^2/d beyond which no damped step comes back."""
 
 
 def amp(
@@ -51,20 +48,26 @@ def amp(
 ) -> MessagePassing:
     """Train K logits by message passing.
 
+    It has converged when a whole step changes W, S and b by no more than `tolerance` and the gradient is
+    below 1e-8 (or `tolerance`, if that is larger); or when steps at roundoff change no less, and the
+    gradient is that small. The gradient bounds the error of W: see `MessagePassing`.
+
     Args:
-        inputs: one row a sample, shape (n, d); nothing is subtracted or rescaled.
+        inputs: one row a sample, shape (n, d); nothing is rescaled. With an intercept their mean is taken
+            out inside, which changes no readout on the way and no b of the result.
         labels: classes 0, 1, ..., or one-hot rows.
         penalty: lambda > 0, in the term (lambda/2) |W|^2.
         loss: as in `ll.models.GaussianMixture`; cross-entropy when None.
         noise_variance: Delta, the variance of a coordinate around its class mean: one number, or one for
-            each class. Measured from the samples, pooled over classes, when None. The fixed point does not
-            depend on it, the path there does.
+            each class. Measured from the samples, pooled over classes, when None; where these show none
+            (no class has two different samples), the variance around the mean of all samples. The fixed
+            point does not depend on it, the path there does.
         intercept: train b, without penalty.
-        damping: share of the old iterate that is kept; the path follows state evolution at 0 only.
+        damping: share f of the old iterate that is kept; the path follows state evolution at 0 only.
         steps: allowed.
-        tolerance: relative change of W and S at which it stops.
+        tolerance: relative change of W, S and b in one undamped step at which it stops; of b, over 1 + |b|.
         means: class means, shape (d, K), for the diagnostic `mean_logits`.
-        start: W and S to start from; W = 0 and S = 1/(1 + lambda) when None.
+        start: W and S to start from, shapes (d, K) and (K, K); W = 0 and S = 1/(1 + lambda) when None.
         throw: raise when it does not settle; False returns what there is, with its status.
 
     Returns:
@@ -74,160 +77,55 @@ def amp(
         InvalidInput: arrays that do not fit together, or a number out of range.
         NotConverged: the iteration did not settle, and `throw` is True.
     """
+    require_controls(penalty, damping, steps, tolerance, intercept, throw)
     with double_precision():
         data = classified_data(
-            inputs, labels, CrossEntropy() if loss is None else loss, noise_variance, means
+            "amp", inputs, labels, CrossEntropy() if loss is None else loss, noise_variance, means, intercept
         )
-        require_controls(penalty, damping, steps, tolerance, intercept)
         controls = Controls(*(jnp.asarray(float(x)) for x in (penalty, damping, tolerance)))
-        first = _first(data, controls, start)
-        run, gradient = _run(data.arrays, controls, first, data.loss, bool(intercept), int(steps))
-        found = _record(data, controls, run, float(gradient))
+        iteration = _iteration(data, controls, bool(intercept))
+        run = iteration.run(_first(data, controls, start), int(steps))
+        found = _record(data, iteration, run)
     if throw and found.status is not Status.CONVERGED:
         raise NotConverged(f"amp: {found.sentence}; throw=False returns what there is")
     return found
 
 
-class Controls(NamedTuple):
-    """lambda, damping and the relative change at which to stop."""
-
-    penalty: Float[Array, ""]
-    damping: Float[Array, ""]
-    tolerance: Float[Array, ""]
-
-
-class Iterate(NamedTuple):
-    """What one step hands to the next, in active coordinates."""
-
-    weights: Float[Array, "dim active"]
-    response: Float[Array, "active active"]
-    force: Float[Array, "samples active"]
-    intercept: Float[Array, " active"]
+def _iteration(data: Data, controls: Controls, intercept: bool) -> Iteration:
+    given = data.arrays.inputs
+    if not intercept:
+        return Iteration(data.arrays, controls, data.loss, given, None)
+    shift = jnp.mean(given, axis=0)
+    return Iteration(data.arrays._replace(inputs=given - shift), controls, data.loss, given, shift)
 
 
-class _History(NamedTuple):
-    changes: Float[Array, " steps"]
-    norms: Float[Array, "steps active active"]
-    responses: Float[Array, "steps active active"]
-    intercepts: Float[Array, "steps active"]
-    mean_logits: Float[Array, "steps active classes"]
-
-
-class _Run(NamedTuple):
-    iterate: Iterate
-    history: _History
-    change: Float[Array, ""]
-    sound: Bool[Array, ""]
-    steps: Int[Array, ""]
-
-
-def _first(data: Data, controls: Controls, start: tuple[Any, Any] | None) -> Iterate:
+def _first(data: Data, controls: Controls, start: Any) -> Iterate:
     (samples, dim), basis = data.arrays.inputs.shape, data.basis
-    if start is None:
-        weights = jnp.zeros((dim, basis.shape[1]))
-        response = jnp.eye(basis.shape[1]) / (1 + controls.penalty)
-    else:
-        weights, response = (jnp.asarray(part, dtype=float) for part in start)
-        weights, response = weights @ basis, basis.T @ response @ basis
-    return Iterate(weights, response, jnp.zeros((samples, basis.shape[1])), jnp.zeros(basis.shape[1]))
+    active = basis.shape[1]
+    weights, response = np.zeros((dim, active)), np.eye(active) / (1 + float(controls.penalty))
+    if start is not None:
+        given = require_start(start, dim, data.classes)
+        weights, response = given[0] @ basis, basis.T @ given[1] @ basis
+    still = jnp.zeros((samples, active)), jnp.zeros(active)
+    return Iterate(jnp.asarray(weights), jnp.asarray(response), *still)
 
 
-@eqx.filter_jit
-def _run(arrays, controls: Controls, first: Iterate, loss: AbstractClassLoss, intercept: bool, steps: int):
-    """Steps until the readout stays; then the gradient of the objective."""
-    active, classes = first.weights.shape[1], arrays.labels.shape[1]
-    history = _History(
-        *(jnp.zeros((steps, *shape)) for shape in ((), *[(active, active)] * 2, (active,), (active, classes)))
-    )
-
-    def unfinished(run: _Run) -> Bool[Array, ""]:
-        return (run.change > controls.tolerance) & run.sound & (run.steps < steps)
-
-    def advance(run: _Run) -> _Run:
-        old = run.iterate
-        new = stepped(arrays, controls, loss, intercept, old)
-        size = jnp.sum(new.weights**2)
-        change = _relative(new.weights - old.weights, new.weights)
-        change = jnp.maximum(change, _relative(new.response - old.response, new.response))
-        sound = jnp.isfinite(size) & (size < _LARGEST * len(new.weights))
-        kept = jax.tree.map(lambda fresh, stale: jnp.where(sound, fresh, stale), new, old)
-        moved = jnp.sum((kept.weights - old.weights) ** 2) / len(old.weights)
-        entries = (moved, kept.weights.T @ kept.weights / len(old.weights), kept.response, kept.intercept)
-        logits = kept.weights.T @ arrays.means / np.sqrt(len(old.weights))
-        written = jax.tree.map(
-            lambda line, entry: line.at[run.steps].set(entry), run.history, _History(*entries, logits)
-        )
-        return _Run(kept, written, change, sound, run.steps + 1)
-
-    begun = _Run(first, history, jnp.asarray(jnp.inf), jnp.asarray(True), jnp.asarray(0))
-    last = jax.lax.while_loop(unfinished, advance, begun)
-    return last, gradient_norm(arrays, controls.penalty, loss, last.iterate)
-
-
-def _relative(part, whole) -> Float[Array, ""]:
-    size = jnp.linalg.norm(whole)
-    return jnp.linalg.norm(part) / jnp.where(size > 0, size, 1.0)
-
-
-def stepped(arrays, controls: Controls, loss: AbstractClassLoss, intercept: bool, now: Iterate) -> Iterate:
-    """One step."""
-    root = np.sqrt(arrays.inputs.shape[1])
-    spread = arrays.noise[:, None]
-    variances = arrays.noise[:, None, None] * now.response
-    fields = arrays.inputs @ now.weights / root - spread * (now.force @ now.response)
-
-    def respond(free):
-        return loss.active_response(arrays.labels, fields + free, variances, now.force)
-
-    free = _balanced(respond, now.intercept) if intercept else now.intercept
-    found = respond(free)
-
-    def damped(old, new):
-        return controls.damping * old + (1 - controls.damping) * new
-
-    force = damped(now.force, found.force)
-    stiffness = jnp.einsum("n,nij->ij", arrays.noise, found.stiffness) / arrays.inputs.shape[1]
-    response = inverse(controls.penalty * jnp.eye(len(stiffness)) + stiffness)
-    weights = (arrays.inputs.T @ force / root + now.weights @ stiffness) @ response
-    return Iterate(damped(now.weights, weights), damped(now.response, response), force, free)
-
-
-def _balanced(respond, start: Float[Array, " active"]) -> Float[Array, " active"]:
-    """The intercept at which all forces sum to zero."""
-
-    def gap(free):
-        found = respond(free)
-        return jnp.mean(found.force, axis=0), jnp.mean(found.stiffness, axis=0)
-
-    return monotone_root(gap, start)
-
-
-def gradient_norm(arrays, penalty, loss: AbstractClassLoss, iterate: Iterate) -> Float[Array, ""]:
-    """Of the objective in W and b, over the norms of the two parts of that in W."""
-    basis, root = loss.basis(arrays.labels.shape[1]), np.sqrt(arrays.inputs.shape[1])
-    logits = (arrays.inputs @ iterate.weights / root + iterate.intercept) @ basis.T
-    slope = loss.slope(arrays.labels, logits) @ basis
-    pull, held = arrays.inputs.T @ slope / root, penalty * iterate.weights
-    size = jnp.linalg.norm(pull) + jnp.linalg.norm(held)
-    return jnp.linalg.norm(pull + held) / jnp.where(size > 0, size, 1.0)
-
-
-def _record(data: Data, controls: Controls, run: _Run, gradient: float) -> MessagePassing:
+def _record(data: Data, iteration: Iteration, run: Run) -> MessagePassing:
     """Over all K logits, on the host."""
-    basis, steps = data.basis, int(run.steps)
-    history: Any = _History(*(jnp.asarray(line)[:steps] for line in run.history))
-    history = jax.tree.map(np.asarray, history)
+    basis, steps, penalty = data.basis, int(run.steps), float(iteration.controls.penalty)
+    history: Any = jax.tree.map(lambda line: np.asarray(line)[:steps], run.history)
     response: Any = np.asarray(run.iterate.response)
     lifted = [data.lifted(line) for line in (history.norms, history.responses, response)]
     if data.loss.shift_invariant:
-        along = np.ones_like(lifted[2]) / (data.classes * float(controls.penalty))
+        along = np.ones_like(lifted[2]) / (data.classes * penalty)
         lifted[1:] = [line + along for line in lifted[1:]]
+    free = iteration.given_intercept(run.iterate.weights, run.iterate.intercept)
     return MessagePassing(
         np.asarray(run.iterate.weights) @ basis.T,
-        np.asarray(run.iterate.intercept) @ basis.T,
+        np.asarray(free) @ basis.T,
         lifted[2],
-        gradient,
-        _status(run, history.changes, float(controls.tolerance)),
+        float(run.gradient),
+        _status(iteration, run, history),
         steps,
         history.changes,
         lifted[0],
@@ -237,14 +135,29 @@ def _record(data: Data, controls: Controls, run: _Run, gradient: float) -> Messa
     )
 
 
-def _status(run: _Run, changes: np.ndarray, tolerance: float) -> Status:
+def _status(iteration: Iteration, run: Run, history: Any) -> Status:
     if not bool(run.sound):
         return Status.SWINGING
-    if float(run.change) <= tolerance:
+    still = bool(iteration.still(run))
+    if (still or float(run.change) <= float(iteration.controls.tolerance)) and bool(iteration.settled(run)):
         return Status.CONVERGED
-    half = len(changes) // 2
-    fading = half > 0 and np.max(changes[half:]) < _FADING * np.max(changes[:half])
-    return Status.STEP_LIMIT if fading else Status.SWINGING
+    if not bool(run.balanced):
+        return Status.OUT_OF_RANGE
+    if still:
+        return Status.UNRESOLVED
+    stale = int(run.stale) >= STALE
+    return Status.SWINGING if _swings(history.changes, history.turns, stale) else Status.STEP_LIMIT
 
 
-_FADING = 0.1
+_FADING = 0.5
+"""Share of the changes of a stretch of steps that is left in the next, where a run approaches its end."""
+
+
+def _swings(changes: Any, turns: Any, stale: bool) -> bool:
+    """Whether late steps undo each other, or do not go one way, without becoming smaller."""
+    stretch = min(len(changes) // 2, STALE)
+    if stretch < 2:
+        return False
+    late, before = np.sum(changes[-stretch:]), np.sum(changes[-2 * stretch : -stretch])
+    along = np.sum(turns[-stretch:])
+    return bool((along < -late / 2 and late > _FADING * before) or (along < late / 2 and stale))

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from limitlaw.core.reference import Standing
 from limitlaw.core.status import Status
+from limitlaw.theory.class_stability import MESSAGE_PASSING
 
 
 class MessagePassing(NamedTuple):
@@ -17,13 +19,15 @@ class MessagePassing(NamedTuple):
         weights: W.
         intercept: b; zero where none is trained.
         response: S.
-        gradient: norm of the gradient of the objective at W and b, over the norms of its two parts.
+        gradient: norm of the gradient of the objective at W over the norms of its two parts, the loss's and
+            the penalty's, or that at b over the sum of all slopes, if it is larger. W differs from the
+            minimum by about twice this share of itself at most.
         status: converged, or why not.
         steps: how many were taken.
         changes: |W_t - W_(t-1)|^2/d.
         norms: W' W/d.
         responses: S.
-        intercepts: b.
+        intercepts: b at which each step's forces were found, with the readout before the step.
         mean_logits: W' mu/sqrt(d), (logit, class), where class means were given; else None.
     """
 
@@ -39,6 +43,9 @@ class MessagePassing(NamedTuple):
     intercepts: Float[np.ndarray, "steps K"]
     mean_logits: Float[np.ndarray, "steps K K"] | None
 
+    reference = MESSAGE_PASSING
+    standing = Standing.PROVED
+
     @property
     def sentence(self) -> str:
         """How it ended, and what to try."""
@@ -49,7 +56,15 @@ class MessagePassing(NamedTuple):
 _SENTENCES = {
     Status.STEP_LIMIT: "message passing was still approaching its fixed point; allow more steps",
     Status.SWINGING: (
-        "message passing swings or grows instead of settling, as it does for well separated classes and "
-        "small penalties; raise damping (0.3 to 0.6)"
+        "message passing swings or grows instead of settling, as it does for well separated classes, small "
+        "penalties and inputs far from isotropic clusters; raise damping (0.3 to 0.9)"
+    ),
+    Status.OUT_OF_RANGE: (
+        "no intercept was found at which the forces of all samples sum to zero; raise damping (0.3 to 0.9), "
+        "or bring the inputs' coordinates to one scale"
+    ),
+    Status.UNRESOLVED: (
+        "message passing stands still at roundoff, where its gradient is not small; bring the inputs' "
+        "coordinates to one scale, or raise the penalty"
     ),
 }

@@ -10,7 +10,11 @@ from jaxtyping import Float
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import double_precision
+from limitlaw.core.reference import Standing
+from limitlaw.message_passing.data import real_array
+from limitlaw.message_passing.solutions import require_mixture, solved_state
 from limitlaw.numerics.gaussian_lattices import gaussian_points
+from limitlaw.theory.class_stability import MESSAGE_PASSING
 from limitlaw.theory.state_evolution import ClassState, StateEvolution
 from limitlaw.theory.two_times import first_overlap, next_overlap, square_overlap, stationary_forces
 from limitlaw.vocabulary.class_losses import ClassSquare
@@ -34,6 +38,9 @@ class Trajectory(NamedTuple):
     response: Float[np.ndarray, "steps K K"]
     intercept: Float[np.ndarray, "steps K"]
 
+    reference = MESSAGE_PASSING
+    standing = Standing.PROVED
+
 
 def state_evolution(model: Any, steps: int) -> Trajectory:
     """Order parameters of `amp` without damping on inputs of a `GaussianMixture`, in the limit.
@@ -41,8 +48,12 @@ def state_evolution(model: Any, steps: int) -> Trajectory:
     Args:
         model: the mixture and its training.
         steps: how many.
+
+    Raises:
+        InvalidInput: another model, or no count of steps.
     """
-    _require(model, "state_evolution", steps)
+    require_mixture("state_evolution", model)
+    _require_count("state_evolution", "steps", steps, 1)
     with double_precision():
         evolution = model.state_evolution(1)
 
@@ -75,16 +86,19 @@ def stationary_changes(model: Any, solution: Any, steps: int) -> Float[np.ndarra
         model: a `GaussianMixture`, of up to three classes unless its loss is the square.
         solution: of the model.
         steps: how many.
+
+    Raises:
+        InvalidInput: another model, the solution of another one, or no count of steps.
     """
-    _require(model, "stationary_changes", steps)
+    require_mixture("stationary_changes", model)
+    _require_count("stationary_changes", "steps", steps, 1)
     active = model.basis.shape[1]
     closed = isinstance(model.loss, ClassSquare)
     if not closed and active not in _PAIR_COUNTS:
         allowed = "one with two active logits at most: the average over pairs of fields is too large"
         raise InvalidInput("stationary_changes", "model", allowed, f"{active} active logits")
     with double_precision():
-        evolution, state = model.state_evolution(1), model.state(solution)
-        state = jax.tree.map(jnp.asarray, state)
+        evolution, state = model.state_evolution(1), solved_state("stationary_changes", model, solution)
         rule = evolution.rule if closed else gaussian_points(active, _PAIR_COUNTS[active])
 
         def advance(overlap, _):
@@ -107,22 +121,28 @@ def stationary_start(model: Any, solution: Any, means: Any, seed: int = 0) -> tu
         solution: of the model.
         means: class means, shape (d, K); the readout is independent of the noise of all inputs.
         seed: of the readout's random part.
+
+    Raises:
+        InvalidInput: another model, the solution of another one, or means that do not fit.
     """
+    owner = "stationary_start"
+    require_mixture(owner, model)
+    means = real_array(owner, "means", means, 2)
+    if means.shape[1] != model.classes:
+        allowed = f"of shape (d, {model.classes}), a column for each class"
+        raise InvalidInput(owner, "means", allowed, f"shape {means.shape}")
+    _require_count(owner, "seed", seed, 0)
     with double_precision():
         evolution: StateEvolution = model.state_evolution(1)
-        state: ClassState = jax.tree.map(jnp.asarray, model.state(solution))
+        state = solved_state(owner, model, solution)
         forces = stationary_forces(evolution, state)
     root = np.linalg.cholesky(np.asarray(forces.square))
     dim = len(means)
     noise = np.random.default_rng(seed).standard_normal((dim, len(root))) @ root.T
-    active = (np.sqrt(dim) * np.asarray(means) @ np.asarray(forces.mean).T + noise) @ np.asarray(
-        state.response
-    )
+    active = (np.sqrt(dim) * means @ np.asarray(forces.mean).T + noise) @ np.asarray(state.response)
     return active @ model.basis.T, np.asarray(solution.order_parameters["response"])
 
 
-def _require(model: Any, owner: str, steps: Any) -> None:
-    if not hasattr(model, "state_evolution"):
-        raise InvalidInput(owner, "model", "a GaussianMixture", repr(type(model).__name__))
-    if not is_count(steps, 1):
-        raise InvalidInput(owner, "steps", "an integer of 1 or more", repr(steps))
+def _require_count(owner: str, field: str, value: Any, least: int) -> None:
+    if not is_count(value, least):
+        raise InvalidInput(owner, field, f"an integer of {least} or more", repr(value))

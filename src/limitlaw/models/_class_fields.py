@@ -9,7 +9,7 @@ from limitlaw.core.errors import InvalidInput
 from limitlaw.models._fields import require_finite, require_positive
 from limitlaw.vocabulary.losses import AbstractClassLoss, AbstractLoss
 
-_ROUNDOFF = 1e-9
+_ROUNDOFF, _EQUAL = 1e-9, 1e-12
 
 
 def require_gram(owner: str, value: Any, meaning: str) -> None:
@@ -27,6 +27,13 @@ def require_gram(owner: str, value: Any, meaning: str) -> None:
     if least < -_ROUNDOFF * size:
         got = f"a matrix with eigenvalue {least:.3g}"
         raise InvalidInput(owner, "mean_gram", "positive semidefinite", got, meaning)
+
+
+def indistinguishable(gram: Any, *others: Any) -> bool:
+    """Whether classes may change places: one number on the diagonal, one beside it, one in all others."""
+    same = np.eye(len(gram), dtype=bool)
+    parts = (gram[same], gram[~same], *others)
+    return all(np.ptp(part) <= _EQUAL * np.max(np.abs(part)) for part in parts)
 
 
 def require_noise(owner: str, value: Any, classes: int, meaning: str) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.points import real_points
-from limitlaw.core.precision import double_precision, eagerly, is_traced
+from limitlaw.core.precision import any_traced, double_precision, eagerly, is_traced
 from limitlaw.numerics.harmonics import projection_rule
-from limitlaw.vocabulary.activation import AbstractActivation
+from limitlaw.vocabulary.activation import AbstractActivation, Slope
 from limitlaw.vocabulary.biases import Trained
 from limitlaw.vocabulary.covariances import Covariance, covariances_of
 from limitlaw.vocabulary.losses import AbstractLoss
@@ -120,18 +120,36 @@ def _require_common(owner: str, field: str, first: Any, other: Any) -> None:
 
 def require_loss_fits(owner: str, loss: AbstractLoss, target: AbstractTarget) -> None:
     """A loss and a target, of which a loss of labels -1 and 1 wants a target that has no others."""
-    _require_kind(owner, "target", target, AbstractTarget, "a target, an activation or a function")
-    _require_kind(owner, "loss", loss, AbstractLoss, "a loss, or a convex function of label and prediction")
+    require_kind(owner, "target", target, AbstractTarget, "a target, an activation or a function")
+    require_kind(owner, "loss", loss, AbstractLoss, "a loss, or a convex function of label and prediction")
     if loss.takes_labels and not isinstance(target, AbstractLabelTarget):
         allowed = f"one of real labels for the target {target.label!r} (labels -1 and 1: SignLabels)"
         raise InvalidInput(owner, "loss", allowed, f"{loss.label}, which takes labels -1 and 1")
 
 
-def _require_kind(owner: str, field: str, value: Any, kind: type, allowed: str) -> None:
+def require_kind(owner: str, field: str, value: Any, kind: type, allowed: str) -> None:
+    """An object of the vocabulary, and no class in its place."""
     if isinstance(value, type):
         raise InvalidInput(owner, field, f"an instance such as {value.__name__}()", "the class itself")
     if not isinstance(value, kind):
         raise InvalidInput(owner, field, allowed, reprlib.repr(value))
+
+
+def require_sloped(
+    owner: str, activation: AbstractActivation, reason: str = "its slope is needed", meaning: str = ""
+) -> None:
+    """An activation without jumps, whose slope is all of its derivative: E g f(g) = E f'(g)."""
+    with eagerly(), double_precision():
+        zero, one = jnp.zeros(()), jnp.ones(())
+        own, slope = activation.moments(zero, one), Slope(activation).moments(zero, one).mean
+        if any_traced((own, slope)):
+            return
+        continuous = abs(float(own.first) - float(slope)) <= _JUMP * float(jnp.sqrt(own.second))
+    if not continuous:
+        raise InvalidInput(owner, "activation", f"without jumps ({reason})", repr(activation), meaning)
+
+
+_JUMP = 1e-6
 
 
 def require_projections(owner: str, kappa: Any, spikes: int) -> np.ndarray:

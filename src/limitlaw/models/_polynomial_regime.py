@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import any_traced, double_precision
 from limitlaw.core.records import Convergence, Solution
-from limitlaw.core.status import Status
 from limitlaw.numerics.harmonics import Geometry, multiplicities
 from limitlaw.theory.feature_ridge import ridge_errors
 from limitlaw.theory.polynomial_limit import (
@@ -141,12 +140,11 @@ _compiled = eqx.filter_jit(_limit)
 
 def _named(model: Any, regime: Regime, found: SharpLimit, traces: Float[Array, " degrees"]) -> Solution:
     observables = ridge_errors(found.bias, found.variance, found.left, jnp.asarray(model.noise_variance))
-    convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
     # Lower degrees are known if the kernel has them, higher ones are not.
     learned = jnp.where(np.arange(len(traces)) < regime.degree, traces > 0, 0.0)
     learned = learned.at[regime.degree].set(found.learnability)[: len(model.energies)]
     order = {"degree": jnp.asarray(regime.degree), "learnability": learned}
-    return Solution(observables, order, convergence, model.instance_standing)
+    return Solution(observables, order, Convergence.closed(), model.instance_standing)
 
 
 def sharp_limit(regime: Regime, level: Level, features: Any, samples: Any, penalty: Any) -> SharpLimit:

@@ -36,6 +36,8 @@ class AbstractModel(eqx.Module):
     """What is learned, by whom, from how much: frozen fields, numbers as float64 arrays."""
 
     reference: ClassVar[Reference]
+    related: ClassVar[tuple[Reference, ...]] = ()
+    """Papers behind what else is computed from this statement."""
     standing: ClassVar[Standing]
     """The best that is known of any instance; the catalogue shows it."""
     meanings: ClassVar[dict[str, str]]

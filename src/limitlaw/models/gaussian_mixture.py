@@ -8,19 +8,21 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import double_precision, number
+from limitlaw.core.precision import any_traced, double_precision, number
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.message_passing.data import classified_data
-from limitlaw.models._class_fields import require_class_loss, require_gram, require_noise
+from limitlaw.message_passing.data import classified_data, require_all_classes
+from limitlaw.message_passing.solutions import solved_state
+from limitlaw.models._class_fields import indistinguishable, require_class_loss, require_gram, require_noise
 from limitlaw.models._fields import require_dim, require_fractions, require_positive
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.numerics.gaussian_lattices import MOST_LATTICE, gaussian_points
 from limitlaw.simulation.class_training import ClassEstimate, train_classes
 from limitlaw.simulation.mixture_data import MixtureSizes, draw_inputs, draw_means, mixture_sizes
 from limitlaw.theory.class_limit import ClassLimit, class_limit
-from limitlaw.theory.class_stability import Stability, stability
+from limitlaw.theory.class_stability import MESSAGE_PASSING, Stability, stability
 from limitlaw.theory.state_evolution import ClassState, Mixture, StateEvolution
+from limitlaw.theory.symmetric_classes import symmetric_limit
 from limitlaw.vocabulary.class_logits import ClassLogits, Rule
 from limitlaw.vocabulary.class_losses import AbstractClassLoss, Basis, ClassSquare, CrossEntropy
 from limitlaw.vocabulary.losses import as_class_loss
@@ -36,6 +38,9 @@ _COUNTS = {1: (61, 121, 241), 2: (27, 45, 75), 3: (19, 29, 41), 4: (13, 15, 17)}
 """Lattice points along a diameter, by the number of active coordinates and refinement."""
 
 _SAMPLED = (1 << 12, 1 << 13, 1 << 14)
+_MORE_SAMPLES = (1 << 14, 1 << 15, 1 << 16)
+_COSTLY = 3
+"""Active coordinates from which classes that are alike are solved as one."""
 _ELEMENTS = 1 << 13
 
 
@@ -55,7 +60,9 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
 
     The square loss has closed averages; others are averaged on lattices in K - 1 (or K) dimensions, and by
     quasi-random points beyond four dimensions, to about 1e-3. Beyond two dimensions `train_error` of other
-    losses than the square is counted on 2^14 quasi-random points: about 1e-3, and without a gradient.
+    losses than the square is counted on 2^14 quasi-random points: about 1e-3, and without a gradient. Four
+    classes or more that are alike (one variance, equal shares, a Gram matrix with one value on its diagonal
+    and one beside it) are solved as one under the cross-entropy: at any K, to 1e-4 or better.
 
     Map to arXiv 2106.03791: samples_per_dim alpha, noise_variance Delta with covariances Delta_k times the
     identity, penalty lambda for its penalty lambda |W|^2/2. To arXiv 2402.08676: see `ll.message_passing`.
@@ -84,6 +91,7 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
     intercept: bool = eqx.field(static=True, default=False)
 
     reference: ClassVar[Reference] = GAUSSIAN_MIXTURES
+    related: ClassVar[tuple[Reference, ...]] = (MESSAGE_PASSING,)
     standing: ClassVar[Standing] = Standing.PROVED
     meanings: ClassVar[dict[str, str]] = {
         "mean_gram": "inner products of the class means",
@@ -110,10 +118,11 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
         for field in ("samples_per_dim", "penalty"):
             require_positive(owner, field, getattr(self, field), self.meanings[field])
         require_class_loss(owner, self.loss)
+        self.loss.require_classes(owner, self.classes)
         if self.class_fractions is not None:
             meaning = self.meanings["class_fractions"]
             require_fractions(owner, "class_fractions", self.class_fractions, self.classes, meaning)
-        if not isinstance(self.intercept, bool):
+        if not isinstance(self.intercept, (bool, np.bool_)):
             raise InvalidInput(
                 owner, "intercept", "True or False", repr(self.intercept), "whether b is trained"
             )
@@ -141,15 +150,15 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
         Raises:
             InvalidInput: arrays that do not fit together, or means too close to be told from noise.
         """
-        data = classified_data(inputs, labels, CrossEntropy() if loss is None else loss, None, None).arrays
+        owner, loss = f"{cls.__name__}.of_data", CrossEntropy() if loss is None else loss
+        data = classified_data(owner, inputs, labels, loss).arrays
         rows, hot = (np.asarray(part, dtype=float) for part in (data.inputs, data.labels))
+        require_all_classes(owner, hot, "an absent one has no mean")
         counts = hot.sum(axis=0)
         means, variance = rows.T @ hot / counts, float(np.mean(data.noise))
         gram = means.T @ means - np.diag(variance * rows.shape[1] / counts)
         ratio, shares = rows.shape[0] / rows.shape[1], counts / len(rows)
-        return cls(
-            gram, variance, ratio, penalty, CrossEntropy() if loss is None else loss, shares, intercept
-        )
+        return cls(gram, variance, ratio, penalty, loss, shares, intercept)
 
     @property
     def classes(self) -> int:
@@ -174,7 +183,16 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
 
     @property
     def accuracy(self) -> float:
-        return 0.0 if self.basis.shape[1] <= MOST_LATTICE else 1e-3
+        if self.basis.shape[1] <= MOST_LATTICE:
+            return 0.0
+        return 1e-4 if self.alike else 1e-3
+
+    @property
+    def alike(self) -> bool:
+        """Whether this instance is the same for all classes; it may look at concrete values only."""
+        given = () if self.class_fractions is None else (self.class_fractions,)
+        fields = (self.mean_gram, self.noise_variance, *given)
+        return isinstance(self.loss, CrossEntropy) and not any_traced(fields) and indistinguishable(*fields)
 
     def mixture(self) -> Mixture:
         """The statement's numbers."""
@@ -186,6 +204,8 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
         active = self.basis.shape[1]
         if isinstance(self.loss, ClassSquare):
             return Plan("closed", _COUNTS.get(active, _SAMPLED)[0])
+        if active >= _COSTLY and self.alike:
+            return Plan("alike", _COUNTS.get(active, _MORE_SAMPLES)[refinement], 1)
         nodes = _COUNTS.get(active, _SAMPLED)[refinement]
         points = len(gaussian_points(active, nodes)[1]) * self.classes
         return Plan("averaged", nodes, max(1, _ELEMENTS // points))
@@ -202,7 +222,8 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
         if dim is not None:
             raise InvalidInput("solve", "dim", "None: no finite-size term is known", "a dimension")
         evolution = StateEvolution(self.mixture(), self.loss, *self.rule(plan.nodes))
-        return self._named(class_limit(evolution, self.rule(_coarser(plan.nodes, self.basis.shape[1]))))
+        limit = symmetric_limit if plan.branch == "alike" else class_limit
+        return self._named(limit(evolution, self.rule(_coarser(plan.nodes, self.basis.shape[1]))))
 
     def _named(self, limit: ClassLimit) -> Solution:
         convergence = Convergence(limit.status, limit.residual, limit.steps)
@@ -230,10 +251,15 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
         return ClassState(basis.T @ order["mean_logits"], norm, response, free)
 
     def stability(self, solution: Solution) -> Stability:
-        """How fast message passing settles near a solution of this model; see `Stability`."""
+        """How fast message passing settles near a solution of this model; see `Stability`.
+
+        Raises:
+            InvalidInput: no solution of this model.
+        """
         with double_precision():
+            state = solved_state(f"{type(self).__name__}.stability", self, solution)
             fine = 1 if self.basis.shape[1] < MOST_LATTICE else 0
-            return stability(self.state_evolution(fine), self.state(solution))
+            return stability(self.state_evolution(fine), state)
 
     def room(self, solution: Solution) -> dict[str, float]:
         norm = np.linalg.eigvalsh(solution.order_parameters["norm"])

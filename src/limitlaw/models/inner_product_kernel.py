@@ -13,7 +13,6 @@ from limitlaw.core.keys import named
 from limitlaw.core.precision import number
 from limitlaw.core.records import Convergence, Solution
 from limitlaw.core.reference import Reference, Standing
-from limitlaw.core.status import Status
 from limitlaw.models._fields import require_finite_power, require_positive
 from limitlaw.models._polynomial_regime import find_regime
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, AbstractSpectral, NothingToTrain, Plan
@@ -153,8 +152,7 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
             + 2 * (n - 1) * (n - 2) / n**2 * power**2
             + (n - 1) * (n - 2) * (n - 3) / n**2 * square,
         }
-        convergence = Convergence(jnp.asarray(int(Status.CONVERGED)), jnp.zeros(()), jnp.asarray(0))
-        return Solution(observables, {}, convergence, self.instance_standing)
+        return Solution(observables, {}, Convergence.closed(), self.instance_standing)
 
     def _means(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """E f^2 and E f^4."""
@@ -233,8 +231,7 @@ class InnerProductKernel(AbstractSolvable, AbstractSimulable, AbstractSpectral):
 
     def matrix(self, sizes: KernelSizes, key: PRNGKeyArray) -> DrawnGram:
         matrix = kernel_matrix(self.draw(sizes, named(key, "instance")), self._stated(self.dim))
-        none = jnp.zeros((sizes.samples, 0))
-        return DrawnGram(matrix, none, jnp.asarray(sizes.samples), sizes.samples)
+        return DrawnGram.of_kernel(matrix)
 
 
 def _is_degree(value: Any) -> bool:

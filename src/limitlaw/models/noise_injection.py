@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
+from limitlaw.core.points import real_points
 from limitlaw.core.precision import any_traced, double_precision, eagerly, number
 from limitlaw.core.records import Solution
 from limitlaw.core.reference import Reference, Standing
@@ -68,7 +70,12 @@ class EquivalentRidge(NamedTuple):
 
     def matrix(self, weights: Any, samples: int) -> np.ndarray:
         """The penalty matrix at given weights F (features, dim) and n: n/p (on_identity + on_gram F F')."""
-        weights = np.asarray(weights, dtype=float)
+        weights = real_points("EquivalentRidge.matrix", "weights", weights)
+        if weights.ndim != 2:
+            allowed = "a matrix, a row for each feature"
+            raise InvalidInput("EquivalentRidge.matrix", "weights", allowed, f"shape {weights.shape}")
+        if not is_count(samples, 1):
+            raise InvalidInput("EquivalentRidge.matrix", "samples", "an integer of 1 or more", repr(samples))
         features = weights.shape[0]
         return (
             samples / features * (self.on_identity * np.eye(features) + self.on_gram * (weights @ weights.T))
@@ -176,7 +183,13 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
         """The penalty that infinitely many copies amount to with square loss, beyond `penalty` itself.
 
         Source: arXiv 2102.07379, the weighted ridge of its limit; in our normalisation.
+
+        Raises:
+            InvalidInput: loss or penalty are not square, and the equivalent depends on the solution.
         """
+        if not self._weighted:
+            allowed = "Square() with a number as penalty: other equivalents depend on the solution"
+            raise InvalidInput("equivalent_ridge", "loss", allowed, self.loss.label)
         with double_precision():
             slope, noise = np.asarray(self.features(refined_count(1, 2)).own)[:, 0]
         return EquivalentRidge(float(noise), float(slope))

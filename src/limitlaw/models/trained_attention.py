@@ -1,14 +1,14 @@
 """Attention networks trained by gradients to learn in context: an experiment beside the solvable model."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from limitlaw.core.counts import is_count
+from limitlaw.core.counts import is_count, whole
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
 from limitlaw.core.precision import number
@@ -21,11 +21,6 @@ from limitlaw.training.in_context import GaussianTasks, PromptSizes, TrainedNetw
 from limitlaw.vocabulary.networks import AbstractNetwork, Softmax
 
 _TEST_SEQUENCES = 4000
-
-
-def _whole(value: Any) -> Any:
-    """Points of an axis are floats; a whole one stands for its integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class TrainedAttention(AbstractTrained):
@@ -67,7 +62,7 @@ class TrainedAttention(AbstractTrained):
     learning_rate: Float[Array, ""] = eqx.field(converter=number, default=1e-3)
     weight_decay: Float[Array, ""] = eqx.field(converter=number, default=1e-4)
     batch_fraction: Float[Array, ""] = eqx.field(converter=number, default=0.1)
-    updates: int = eqx.field(static=True, converter=_whole, default=20_000)
+    updates: int = eqx.field(static=True, converter=whole, default=20_000)
 
     reference: ClassVar[Reference] = IN_CONTEXT
     standing: ClassVar[Standing] = Standing.EXPERIMENT

@@ -27,10 +27,18 @@ class AbstractSystem(eqx.Module):
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         """One undamped sweep."""
 
+    @property
+    def columns(self) -> int | None:
+        """Tangents that are held at once: all, unless a sweep goes over large tables."""
+        return None
+
     def linearised(
         self, state: Float[Array, " unknowns"]
     ) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"]]:
         """One sweep and its Jacobian; a system that knows a cheaper way than forward mode says it here."""
+        if self.columns is not None:
+            value, tangent = jax.linearize(self.step, state)
+            return value, jax.lax.map(tangent, jnp.eye(len(state)), batch_size=self.columns).T
 
         def twice(point):
             value = self.step(point)
@@ -121,12 +129,10 @@ def _sweep(system: AbstractSystem, start, near: float) -> _Progress:
         return (progress.residual > near) & (progress.steps < SWEEPS)
 
     def sweep(progress: _Progress) -> _Progress:
-        return measured(progress.state + _DAMPING * progress.change, progress.steps + 1)
+        state = progress.state + _DAMPING * progress.change
+        return _progress(system, state, system.step(state), progress.steps + 1)
 
-    def measured(state, steps):
-        return _progress(system, state, system.step(state), steps)
-
-    return jax.lax.while_loop(unfinished, sweep, measured(start, jnp.asarray(0)))
+    return jax.lax.while_loop(unfinished, sweep, _unmeasured(start, -1))
 
 
 def _newton(system: AbstractSystem, near: _Progress) -> _Progress:
@@ -138,13 +144,21 @@ def _newton(system: AbstractSystem, near: _Progress) -> _Progress:
     def newton(progress: _Progress) -> _Progress:
         step = jnp.where(progress.rejected, _DAMPING * progress.change, progress.direction)
         tried = _linearised(system, progress.state + step, progress.steps + 1)
-        accepted = progress.rejected | (tried.residual < progress.residual)
+        first = progress.steps < near.steps
+        accepted = first | progress.rejected | (tried.residual < progress.residual)
         # At roundoff no step improves any more; far from the solution a damped sweep does.
         stalled = ~accepted & (progress.residual < ACCEPTED)
         kept = progress._replace(steps=tried.steps, rejected=jnp.asarray(True), stalled=stalled)
         return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), tried, kept)
 
-    return jax.lax.while_loop(unfinished, newton, _linearised(system, near.state, near.steps))
+    return jax.lax.while_loop(unfinished, newton, _unmeasured(near.state, near.steps - 1))
+
+
+def _unmeasured(state, steps) -> _Progress:
+    """Before a loop whose first turn moves nothing: a sweep is compiled once, in its body, and not twice."""
+    nothing, unknown = jnp.zeros_like(state), jnp.asarray(jnp.inf, dtype=state.dtype)
+    no = jnp.asarray(False)
+    return _Progress(state, nothing, unknown, jnp.asarray(steps), nothing, no, no)
 
 
 def _linearised(system: AbstractSystem, state, steps) -> _Progress:

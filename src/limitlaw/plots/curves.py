@@ -8,15 +8,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from limitlaw._label import INNER
+from limitlaw._label import inner_axes
 from limitlaw.core.errors import InvalidInput, UnknownName
 from limitlaw.core.status import Status
 from limitlaw.numerics.extrapolation import at_infinity
-from limitlaw.plots.style import COLOURS, look
-
-_INNER = ("replica", *INNER)
+from limitlaw.plots.style import COLOURS, logarithmic, look
 
 
 def learning_curve(
@@ -70,7 +67,7 @@ def learning_curve(
 def _require(data: xr.Dataset, quantity: str) -> None:
     if quantity not in data:
         raise UnknownName("quantity", quantity, [str(name) for name in data.data_vars])
-    inner = [dim for dim in data[quantity].dims if dim in _INNER[1:] and data.sizes[dim] > 1]
+    inner = [axis for axis in inner_axes(data[quantity]) if data.sizes[axis] > 1]
     if inner:
         raise InvalidInput(
             "learning_curve", "quantity", "one number at each point", f"{quantity} over {inner}"
@@ -82,7 +79,7 @@ def _require(data: xr.Dataset, quantity: str) -> None:
 
 
 def _axes(data: xr.Dataset) -> list[str]:
-    return [str(name) for name in data.coords if name in data.dims and name not in _INNER]
+    return [str(name) for name in data.coords if name in data.dims and name != "replica"]
 
 
 def _require_same_axes(given: list[xr.Dataset]) -> None:
@@ -192,10 +189,7 @@ def _decorate(axes: Axes, data: xr.Dataset, quantity: str, x: str, logx: bool, l
     axes.set_xlabel(data.attrs.get(f"meaning_{x}", x))
     axes.set_ylabel(data[quantity].attrs.get("long_name", quantity))
     if logx:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        logarithmic(axes)
     if logy:
         axes.set_yscale("log")
     if axes.get_legend_handles_labels()[0]:

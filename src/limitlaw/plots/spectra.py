@@ -58,7 +58,7 @@ def spectrum(
             _draw_law(axes, law, span, prefix, notes, logx)
         if law is not None and values is not None:
             places = _drawn_outliers(law, values)
-            _mark(axes, places, span, "v", _DRAWN, "full", f"{prefix}drawn outliers", notes)
+            mark(axes, places, span, "v", _DRAWN, "full", f"{prefix}drawn outliers", notes)
         _decorate(axes, law, notes, logx)
     return axes
 
@@ -108,15 +108,15 @@ def _draw_law(axes: Axes, law: Spectrum | FreeSpectrum, span, prefix: str, notes
             x = np.geomspace(max(low, _DECADES * high), high, _POINTS)
         name = f"{prefix}law ({law.standing})" if low == law.visible_edges[0, 0] else None
         axes.plot(x[1:-1], law.density(x[1:-1]), color=_THEORY, label=name)
-    _mark(axes, law.outliers.location, span, "^", _THEORY, "none", f"{prefix}outliers of the law", notes)
+    mark(axes, law.outliers.location, span, "^", _THEORY, "none", f"{prefix}outliers of the law", notes)
     for place, mass in zip(*law.atoms, strict=True):
         notes.append(f"atom of mass {mass:.3g} at {place:g}")
     if law.soft[-1, 1]:
         notes.append("soft right end")
 
 
-def _mark(axes: Axes, places, span, marker: str, colour: str, fill: str, name: str, notes: list) -> None:
-    """Triangles near the bulk, a note for what lies far from it."""
+def mark(axes: Axes, places, span, marker: str, colour: str, fill: str, name: str, notes: list) -> None:
+    """Triangles on the axis near the bulk, a note for what lies far from it."""
     limit = span[1] + 2 * (span[1] - span[0])
     near, far = places[places <= limit], places[places > limit]
     if len(near):

@@ -29,3 +29,13 @@ def look() -> Any:
     import matplotlib as mpl
 
     return mpl.rc_context(SETTINGS)  # pyright: ignore[reportArgumentType]
+
+
+def logarithmic(axes: Any) -> None:
+    """A logarithmic abscissa whose ticks are plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from limitlaw.vocabulary.class_losses import AbstractClassLoss, Basis, ClassSquare
 
-_ACCEPTED = 1e-6
+ACCEPTED = 1e-6
 """A readout whose certificate is above this is NaN."""
 
 STEPS = 200
@@ -52,8 +52,10 @@ class ClassRisk(eqx.Module):
 
     def gradient(self, readout: Readout) -> Readout:
         """Of the objective."""
-        slope = self.loss.slope(self.labels, self.logits(readout)) @ self.basis
-        return self.design.T @ slope + self.ridge[:, None] * readout
+        return self.design.T @ self._slopes(readout) + self.ridge[:, None] * readout
+
+    def _slopes(self, readout: Readout) -> Float[Array, "samples active"]:
+        return self.loss.slope(self.labels, self.logits(readout)) @ self.basis
 
     def hessian(self, readout: Readout) -> Float[Array, "unknowns unknowns"]:
         """Of the objective, in the unknowns (coordinate, row)."""
@@ -67,11 +69,41 @@ class ClassRisk(eqx.Module):
         return full + jnp.diag(jnp.tile(self.ridge, active))
 
     def certificate(self, readout: Readout) -> Float[Array, ""]:
-        """Norm of the gradient over the norms of its two parts."""
-        held = self.ridge[:, None] * readout
-        gradient = self.gradient(readout)
-        size = jnp.linalg.norm(gradient - held) + jnp.linalg.norm(held)
-        return jnp.linalg.norm(gradient) / jnp.where(size > 0, size, 1.0)
+        """Norm of the gradient over the norms of its parts, the larger one of W's and of the intercept's.
+
+        For W the parts are the loss's and the penalty's, |lambda W| at the minimum: the relative error of W
+        is at most about twice this. For the intercept they are the slopes of all samples.
+        """
+        slopes, held = self._slopes(readout), self.ridge[:, None] * readout
+        pulled, penalised = self.design.T @ slopes, self.ridge[:, None] > 0
+        size = _norm(pulled, penalised) + jnp.linalg.norm(held)
+        free = jnp.linalg.norm(jnp.sum(jnp.abs(slopes), axis=0))
+        weights, intercept = _norm(pulled + held, penalised), _norm(pulled, ~penalised)
+        return jnp.maximum(_share(weights, size), _share(intercept, free))
+
+
+def _norm(rows: Readout, kept: Array) -> Float[Array, ""]:
+    return jnp.linalg.norm(jnp.where(kept, rows, 0.0))
+
+
+def _share(part: Float[Array, ""], whole: Float[Array, ""]) -> Float[Array, ""]:
+    return part / jnp.where(whole > 0, whole, 1.0)
+
+
+def class_risk(
+    inputs: Float[Array, "samples dim"],
+    labels: Float[Array, "samples K"],
+    loss: AbstractClassLoss,
+    penalty: Float[Array, ""],
+    intercept: bool,
+) -> ClassRisk:
+    """What training on these arrays minimises; the last row of its readouts is an intercept, if any."""
+    samples, dim = inputs.shape
+    design = inputs / np.sqrt(dim)
+    if intercept:
+        design = jnp.concatenate([design, jnp.ones((samples, 1))], axis=1)
+    ridge = jnp.where(jnp.arange(design.shape[1]) < dim, penalty, 0.0)
+    return ClassRisk(design, labels, loss, ridge, loss.basis(labels.shape[1]))
 
 
 class ClassEstimate(eqx.Module):
@@ -106,16 +138,11 @@ def train_classes(
     intercept: bool,
 ) -> ClassEstimate:
     """Minimise: the normal equations for the square loss, Newton steps with backtracking for others."""
-    samples, dim = inputs.shape
-    design = inputs / np.sqrt(dim)
-    if intercept:
-        design = jnp.concatenate([design, jnp.ones((samples, 1))], axis=1)
-    ridge = jnp.where(jnp.arange(design.shape[1]) < dim, penalty, 0.0)
-    risk = ClassRisk(design, labels, loss, ridge, loss.basis(labels.shape[1]))
+    risk, dim = class_risk(inputs, labels, loss, penalty, intercept), inputs.shape[1]
     readout, steps, response = (_solved if isinstance(loss, ClassSquare) else _newton)(risk, dim)
     certificate = risk.certificate(readout)
     certificate = jnp.where(jnp.isnan(certificate), jnp.inf, certificate)
-    readout = readout + jnp.where(certificate <= _ACCEPTED, 0.0, jnp.nan)
+    readout = readout + jnp.where(certificate <= ACCEPTED, 0.0, jnp.nan)
     return _estimate(risk, readout, response, certificate, steps, dim)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.keys import named
+from limitlaw.numerics.haar import haar_columns
 from limitlaw.simulation.instances import FeatureInstance
 from limitlaw.vocabulary.activation import AbstractActivation
 from limitlaw.vocabulary.covariances import Covariance
@@ -35,8 +36,7 @@ def orthogonal_rows(key: PRNGKeyArray, count: int, dim: int) -> Float[Array, "co
     """
     if count > dim:
         raise InvalidInput("simulate", "dim", f"at least {count} for {count} orthogonal rows", dim)
-    basis, triangle = jnp.linalg.qr(jax.random.normal(key, (dim, count)))
-    return (basis * jnp.sign(jnp.diagonal(triangle))).T
+    return haar_columns(key, dim, count).T
 
 
 class RowLaw(NamedTuple):

@@ -26,6 +26,12 @@ class DrawnGram(eqx.Module):
     samples: Array
     features: int = eqx.field(static=True)
 
+    @classmethod
+    def of_kernel(cls, matrix: Float[Array, "samples samples"]) -> "DrawnGram":
+        """A matrix over samples that is stated as such, with no planted direction."""
+        count = len(matrix)
+        return cls(matrix, jnp.zeros((count, 0)), jnp.asarray(count), count)
+
     def without_directions(self) -> "DrawnGram":
         """The same matrix with no planted direction to look for."""
         return DrawnGram(self.gram, self.directions[:, :0], self.samples, self.features)

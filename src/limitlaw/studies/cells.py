@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from limitlaw._simulate import Cell, run_cell
 from limitlaw.core.errors import InvalidInput
-from limitlaw.studies.progress import Progress
+from limitlaw.core.progress import Progress
 from limitlaw.studies.store import Store
 from limitlaw.studies.watch import watch_of
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from limitlaw.core.status import Status
-from limitlaw.numerics.fixed_points import fixed_point
+from limitlaw.numerics.fixed_points import AbstractSystem, FixedPoint, fixed_point
 from limitlaw.numerics.gaussian_lattices import MOST_LATTICE
 from limitlaw.theory.class_averages import trained_losses
 from limitlaw.theory.class_training_error import trained_errors
@@ -47,12 +47,24 @@ def class_limit(evolution: StateEvolution, coarse: Rule) -> ClassLimit:
     system = settled_evolution(evolution)
     root = fixed_point(system, near=_NEAR if evolution.points.shape[1] < _COSTLY else _NEARER)
     state = evolution.unpacked(root.state)
-    rough = settled_evolution(on_rule(evolution, coarse)).step(jax.lax.stop_gradient(root.state))
-    gap = jnp.max(jnp.abs(rough - root.state) / system.scale(root.state))
+    status = judged(system, settled_evolution(on_rule(evolution, coarse)), root, coarse)
+    return ClassLimit(state, class_errors(evolution, state), status, root.residual, root.steps)
+
+
+def judged(system: AbstractSystem, rough: AbstractSystem, root: FixedPoint, coarse: Rule) -> Int[Array, ""]:
+    """The status of a root: unresolved where a coarser quadrature would move it.
+
+    Args:
+        system: whose root it is.
+        rough: the same equations on the coarser points.
+        root: a fixed point.
+        coarse: those points.
+    """
+    state = jax.lax.stop_gradient(root.state)
+    gap = jnp.max(jnp.abs(rough.step(state) - state) / system.scale(state))
     allowed = _COARSE_GAP if coarse[0].shape[1] <= MOST_LATTICE else _SAMPLED_GAP
     unresolved = (root.status == Status.CONVERGED) & ~(jax.lax.stop_gradient(gap) < allowed)
-    status = jnp.where(unresolved, jnp.asarray(int(Status.UNRESOLVED)), root.status)
-    return ClassLimit(state, class_errors(evolution, state), status, root.residual, root.steps)
+    return jnp.where(unresolved, jnp.asarray(int(Status.UNRESOLVED)), root.status)
 
 
 def class_errors(evolution: StateEvolution, state: ClassState) -> dict[str, Float[Array, ""]]:
@@ -61,11 +73,10 @@ def class_errors(evolution: StateEvolution, state: ClassState) -> dict[str, Floa
     fields, variances = evolution.fields(state), evolution.variances(state)
     shares = mixture.fractions
     train_loss = shares @ trained_losses(loss, fields, variances, evolution.rule)
-    penalty = mixture.penalty * jnp.trace(state.norm) / (2 * mixture.samples_per_dim)
     return {
         "test_error": shares @ fields.errors(),
-        "train_error": shares @ trained_errors(loss, fields, variances, evolution.points),
+        "train_error": shares @ trained_errors(loss, fields, variances),
         "test_loss": shares @ fields.losses(loss, evolution.rule),
         "train_loss": train_loss,
-        "train_objective": train_loss + penalty,
+        "train_objective": mixture.objective(train_loss, state.norm),
     }

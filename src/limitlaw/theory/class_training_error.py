@@ -1,12 +1,17 @@
 """Probability that a training sample is classified wrongly, after training on it.
 
 A trained logit is a proximal point z of a Gaussian field omega. The map back, omega = z + V l'(z), is
-explicit: so the density of z is, and it is integrated over the cone where the right logit is the largest.
+explicit: it carries the cone where the right logit is the largest, a half-line or a sector, to the fields
+that end there. Of a sector only the two rays of its boundary are integrated over: in coordinates u in which
+the field is a standard Gaussian, its density is the divergence of u (1 - exp(-|u|^2/2))/(2 pi |u|^2).
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
 from limitlaw.numerics.gaussian_lattices import quasi_gaussian
@@ -17,17 +22,17 @@ from limitlaw.vocabulary.class_losses import AbstractClassLoss, ClassSquare
 
 _ORDER = 10
 _MOST_EXACT = 2
-"""Dimensions in which the cone is filled with panels."""
+"""Dimensions in which the boundary is simple."""
 _SAMPLES = 1 << 14
-_GRADED = np.geomspace(1e-3, 1.0, 8)
-_AROUND = np.array([-6.0, -4.0, -2.5, -1.5, -0.75, 0.0, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0])
+_REACH, _FAR = 9.0, 4.0
+_GRADED = np.append(0.0, np.geomspace(1e-9, 1.0, 60))
+_AROUND = np.array([-9.0, -6.0, -4.0, -2.5, -1.5, -0.75, 0.0, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0])
 
 
 def trained_errors(
     loss: AbstractClassLoss,
     fields: ClassLogits,
     variances: Float[Array, "K active active"],
-    points: Float[Array | np.ndarray, "nodes active"],
 ) -> Float[Array, " K"]:
     """P(argmax z != k) at the proximal points, for each class.
 
@@ -38,17 +43,15 @@ def trained_errors(
         loss: that is trained on.
         fields: law of the logits before.
         variances: V of each class.
-        points: of a standard Gaussian, by which panels are placed.
     """
     if isinstance(loss, ClassSquare):
         return _square_errors(fields, variances)
     classes, active = fields.basis.shape
     if active == classes - 1 and active <= _MOST_EXACT:
-        trained = loss.active_point(fields.labels[:, None, :], fields.nodes(points), variances[:, None])
-        trained = jax.lax.stop_gradient(trained)
         margins = np.stack([np.delete(row - fields.basis, k, axis=0) for k, row in enumerate(fields.basis)])
-        classwise = jax.vmap(lambda k, toward, z, v: 1 - _right(loss, fields, k, toward, z, v))
-        return classwise(jnp.arange(classes), jnp.asarray(margins), trained, variances)
+        wrong = _beyond_point if active == 1 else _outside_sector
+        labels = (_Trained(loss, fields, k, variances[k]) for k in range(classes))
+        return jnp.stack([wrong(one, toward) for one, toward in zip(labels, margins, strict=True)])
     return _counted(loss, fields, variances)
 
 
@@ -62,52 +65,81 @@ def _square_errors(fields: ClassLogits, variances: Float[Array, "K active active
     return wrong_probabilities(centres, spread, fields.basis)
 
 
-def _right(loss: AbstractClassLoss, fields: ClassLogits, k, margins, trained, variance) -> Float[Array, ""]:
-    """Mass of the density of z where all z_k - z_j, the rows of `margins` times z, are positive."""
-    classes, active = fields.basis.shape
-    back = inverse(margins)
-    factor = lower_factor(fields.noise[k] * fields.norm)
-    nodes, weights = _cone(trained @ margins.T)
-    label = jnp.eye(classes)[k]
+class _Trained(NamedTuple):
+    """A training sample of class k."""
 
-    def density(margin):
-        point = back @ margin
-        logits = fields.basis @ point
-        pull = fields.basis.T @ loss.slope(label, logits)
-        bend = fields.basis.T @ loss.curvature(label, logits) @ fields.basis
-        standard = inverse(factor) @ (point + variance @ pull - fields.centres[k])
-        stretch = _determinant(jnp.eye(active) + variance @ bend)
-        return stretch * jnp.exp(-standard @ standard / 2)
+    loss: AbstractClassLoss
+    fields: ClassLogits
+    k: int
+    variance: Float[Array, "active active"]
 
-    norm = (2 * np.pi) ** (active / 2) * jnp.prod(jnp.diagonal(factor)) * jnp.abs(_determinant(margins))
-    return weights @ jax.vmap(density)(nodes) / norm
+    def standard(self, point: Float[Array, " active"]) -> Float[Array, " active"]:
+        """The field that ends at z = point, in units in which fields are standard Gaussian."""
+        basis, label = self.fields.basis, self.fields.labels[self.k]
+        field = point + self.variance @ (basis.T @ self.loss.slope(label, basis @ point))
+        factor = lower_factor(self.fields.noise[self.k] * self.fields.norm)
+        return inverse(factor) @ (field - self.fields.centres[self.k])
 
 
-def _determinant(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
-    """Of one or two dimensions."""
-    if len(matrix) == 1:
-        return matrix[0, 0]
-    return matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
+def _beyond_point(trained: _Trained, margins: Float[np.ndarray, "1 1"]) -> Float[Array, ""]:
+    """One coordinate: fields beyond the one that ends where the two logits are equal."""
+    return ndtr(np.sign(margins[0, 0]) * trained.standard(jnp.zeros(1))[0])
 
 
-def _cone(
-    margins: Float[Array, "nodes active"],
-) -> tuple[Float[Array, "points active"], Float[Array, " points"]]:
-    """Panels from zero to beyond the largest margin, fine near zero and around typical ones."""
-    rules = [_panels(margins[:, index]) for index in range(margins.shape[1])]
-    nodes = jnp.stack(jnp.meshgrid(*(rule[0] for rule in rules), indexing="ij"), axis=-1)
-    weights = rules[0][1]
-    for _, more in rules[1:]:
-        weights = weights[..., None] * more
-    return nodes.reshape(-1, margins.shape[1]), weights.ravel()
+def _outside_sector(trained: _Trained, margins: Float[np.ndarray, "2 2"]) -> Float[Array, ""]:
+    """Two coordinates: the rays z_k = z_j, each from the common point of all three outwards.
+
+    The flux through them is regular everywhere; far from the centre the part that is missing from a whole
+    turn is taken alone, so that a small error keeps its digits.
+    """
+    rays = np.linalg.inv(margins)
+    turn = float(np.sign(np.linalg.det(rays)))
+    sides = [_flux(trained, ray) for ray in rays.T]
+    one, other = (side.end for side in sides)
+    angle = jnp.arctan2(_cross(one, other), one @ other)
+    swept = jnp.mod(turn * angle, 2 * np.pi) + turn * (sides[0].regular - sides[1].regular)
+    lost = turn * (sides[0].lost - sides[1].lost)
+    around = swept + lost
+    apart = jnp.minimum(sides[0].nearest, sides[1].nearest) > 1.0
+    # The point at rest is inside where the whole boundary turns around it.
+    inside = apart & (around > np.pi)
+    return jnp.where(inside, lost, 2 * np.pi - swept) / (2 * np.pi)
 
 
-def _panels(margin: Float[Array, " nodes"]) -> tuple[Float[Array, " points"], Float[Array, " points"]]:
-    top = jnp.maximum(jnp.max(margin), 1e-3)
-    centre = jnp.clip(jnp.median(margin), 0.0, top)
-    spread = jnp.std(margin)
-    breaks = jnp.concatenate([jnp.zeros(1), top * _GRADED, centre + _AROUND * spread])
-    return on_panels(jnp.sort(jnp.clip(breaks, 0.0, top)), *gauss_legendre(_ORDER))
+class _Flux(NamedTuple):
+    """Along one ray: integrals of (1 - exp(-r^2/2)) and exp(-r^2/2) over the angle, least r, and its end."""
+
+    regular: Float[Array, ""]
+    lost: Float[Array, ""]
+    nearest: Float[Array, ""]
+    end: Float[Array, "2"]
+
+
+def _flux(trained: _Trained, ray: Float[np.ndarray, "2"]) -> _Flux:
+    ray = ray / np.linalg.norm(ray)
+
+    def at(t):
+        return jax.jvp(lambda t: trained.standard(t * ray), (t,), (jnp.ones_like(t),))
+
+    # Fields are farther apart than the points where they end: this far out none is left.
+    origin = trained.standard(jnp.zeros(2))
+    spread = jnp.linalg.norm(lower_factor(trained.fields.noise[trained.k] * trained.fields.norm))
+    top = _FAR * (_REACH + jnp.linalg.norm(origin)) * spread
+    rough = top * _GRADED
+    places, speeds = jax.vmap(at)(rough)
+    nearest = jnp.argmin(jnp.sum(places**2, axis=1))
+    width = 1 / jnp.linalg.norm(speeds[nearest])
+    breaks = jnp.clip(jnp.concatenate([rough, rough[nearest] + _AROUND * width]), 0.0, top)
+    t, weights = on_panels(jnp.sort(jax.lax.stop_gradient(breaks)), *gauss_legendre(_ORDER))
+    u, du = jax.vmap(at)(t)
+    square = jnp.sum(u**2, axis=1)
+    angle = weights * _cross(u.T, du.T) / square
+    kept = -jnp.expm1(-square / 2)
+    return _Flux(angle @ kept, angle @ jnp.exp(-square / 2), jnp.sqrt(jnp.min(square)), at(top)[0])
+
+
+def _cross(first, second):
+    return first[0] * second[1] - first[1] * second[0]
 
 
 def _counted(loss: AbstractClassLoss, fields: ClassLogits, variances) -> Float[Array, " K"]:

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 from scipy.stats import norm, qmc
 
@@ -170,10 +171,15 @@ class ManyCopies(AbstractCopies):
         moved = self._fields(field, variances) + self.share * _wide(variances.own)[..., None] * force
         weight = nodes.weight[..., None] * self.weights
         label = nodes.label[..., None, None]
-        wrong, gap = (1 - jnp.sign(label * moved)) / 2, (label - moved) ** 2
-        errors = wrong if self.loss.takes_labels else gap
-        parts = {"train_loss": self.loss(label, moved), "train_error": errors}
-        return {name: _average(weight, values @ self.shares) for name, values in parts.items()}
+        if not self.loss.takes_labels:
+            errors = (label - moved) ** 2 @ self.shares
+        elif self.share > 0:
+            errors = (1 - jnp.sign(label * moved)) / 2 @ self.shares
+        else:
+            # Training moves all copies alike: their own noise is Gaussian still.
+            errors = ndtr(-nodes.label[..., None] * field / _deviation(variances)[..., 0])
+        parts = {"train_loss": self.loss(label, moved) @ self.shares, "train_error": errors}
+        return {name: _average(weight, values) for name, values in parts.items()}
 
     def _forces(self, label, field, variances: CopyVariances) -> "_SampleForces":
         force, stiffness = self._copies(label, self._common(label, field, variances), variances)
@@ -199,7 +205,7 @@ class ManyCopies(AbstractCopies):
         return proximal_point(slope, start, _wide(variances.shared))
 
     def _fields(self, common, variances: CopyVariances):
-        return common[..., None] + jnp.sqrt(_wide(variances.spread))[..., None] * self.nodes
+        return common[..., None] + _deviation(variances) * self.nodes
 
     def _copies(self, label, common, variances: CopyVariances):
         """Force and stiffness of each copy at variance V_own/l; of the loss itself when that is zero."""
@@ -208,6 +214,14 @@ class ManyCopies(AbstractCopies):
             return self.loss.response(label, fields, self.share * _wide(variances.own)[..., None])
         slope, bend = jax.jvp(lambda z: self.loss.slope(label, z), (fields,), (jnp.ones_like(fields),))
         return -slope, bend
+
+
+def _deviation(variances: CopyVariances) -> Float[Array, "nodes 1 1 1 1"]:
+    """Of copies from what they share; regular where there is no noise, so that slopes there are right."""
+    return jnp.sqrt(_wide(variances.spread) + _REGULAR)[..., None]
+
+
+_REGULAR = 1e-14
 
 
 class _SampleForces(NamedTuple):

@@ -11,6 +11,7 @@ slope^2 Delta; the split of the residual into shared and own is what decides the
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -53,12 +54,9 @@ def copy_features(
         injected_variance: Delta >= 0.
         nodes: of the average over what copies share.
     """
-    spread = jnp.sqrt(injected_variance)
-    rule = latent_rule(jnp.ones(1), spread, activation.kinks, nodes)
-    smoothed = activation.moments(rule.nodes[:, 0], spread).mean
     noisy, clean = (activation.moments(jnp.zeros(()), jnp.sqrt(1 + v)) for v in (injected_variance, 0.0))
     mean, slope = noisy.mean, noisy.first / jnp.sqrt(1 + injected_variance)
-    common = rule.weights @ smoothed**2
+    common = _common_power(activation, injected_variance, nodes)
     shared = _variance(common - mean**2 - slope**2, noisy.second)
     own = _variance(noisy.second - common - slope**2 * injected_variance, noisy.second)
     return CopyFeatures(
@@ -70,9 +68,27 @@ def copy_features(
     )
 
 
+def _common_power(
+    activation: AbstractActivation, injected_variance: Float[Array, ""], nodes: int
+) -> Float[Array, ""]:
+    """E s_bar^2; near no noise on its tangent, since a standard deviation has an infinite slope there."""
+
+    def power(variance: Float[Array, ""]) -> Float[Array, ""]:
+        spread = jnp.sqrt(variance)
+        rule = latent_rule(jnp.ones(1), spread, activation.kinks, nodes)
+        return rule.weights @ activation.moments(rule.nodes[:, 0], spread).mean ** 2
+
+    near = jnp.maximum(injected_variance, _SMALL)
+    there, change = jax.jvp(power, (near,), (injected_variance - near,))
+    return there + change
+
+
+_SMALL = 1e-8
+
+
 def _variance(value: Float[Array, ""], power: Float[Array, ""]) -> Float[Array, ""]:
-    """A variance: negative only by the roundoff of its subtraction."""
-    return jnp.where(value > _ROUNDOFF * power, value, 0.0)
+    """A variance: negative by the roundoff of a subtraction only; zero may still have a slope."""
+    return jnp.where(value > _ROUNDOFF * power, value, value - jax.lax.stop_gradient(value))
 
 
 _ROUNDOFF = 1e-13

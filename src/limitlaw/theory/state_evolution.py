@@ -49,6 +49,10 @@ class Mixture(eqx.Module):
     penalty: Float[Array, ""]
     intercept: bool = eqx.field(static=True)
 
+    def objective(self, loss: Float[Array, ""], norm: Active) -> Float[Array, ""]:
+        """Per sample, from the mean loss and P."""
+        return loss + self.penalty * jnp.trace(norm) / (2 * self.samples_per_dim)
+
 
 class ClassState(NamedTuple):
     """Order parameters in active coordinates.
@@ -110,6 +114,12 @@ class StateEvolution(AbstractSystem):
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         return self.packed(self.evolved(self.unpacked(state)))
 
+    @property
+    def columns(self) -> int:
+        """Tangents that fit into memory side by side."""
+        classes, active = self.basis.shape
+        return max(1, _ELEMENTS // (len(self.weights) * classes * active**2))
+
     def evolved(self, state: ClassState) -> ClassState:
         """One step; the intercept that it returns is that of the old readout, as in the algorithm."""
         settled = self.settled(state)
@@ -124,16 +134,18 @@ class StateEvolution(AbstractSystem):
         return ClassState(logits, norm, response, settled.intercept)
 
     def settled(self, state: ClassState) -> ClassState:
-        """With the intercept at which forces sum to zero."""
+        """With the intercept at which forces sum to zero; NaN where none was found."""
         if not self.mixture.intercept:
             return state
-        state = jax.lax.stop_gradient(state)
-        held = jax.lax.stop_gradient(self)
+        held, still = jax.lax.stop_gradient((self, state))
 
         def gap(intercept):
-            return held.imbalance(held.averages(state._replace(intercept=intercept)))
+            averages = held.averages(still._replace(intercept=intercept))
+            size = jnp.sqrt(held.mixture.fractions @ jnp.trace(averages.square, axis1=1, axis2=2))
+            return *held.imbalance(averages), size
 
-        return state._replace(intercept=monotone_root(gap, state.intercept))
+        found = monotone_root(gap, still.intercept)
+        return state._replace(intercept=jnp.where(found.settled, found.point, jnp.nan))
 
     def imbalance(self, averages: ClassAverages) -> tuple[Float[Array, " active"], Active]:
         """Mean force and mean stiffness of a sample of any class."""
@@ -201,6 +213,8 @@ class StateEvolution(AbstractSystem):
 
 
 _TINY = 1e-200
+_ELEMENTS = 1 << 22
+"""Numbers in a table of stiffnesses and its tangents."""
 
 
 def _symmetric(half: Float[Array, " half"], size: int) -> Active:
@@ -229,6 +243,10 @@ class SettledEvolution(AbstractSystem):
 
     def scale(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         return self.evolution.scale(state)
+
+    @property
+    def columns(self) -> int:
+        return self.evolution.columns
 
     def step(self, state: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
         evolution = self.evolution

@@ -33,8 +33,29 @@ class Watch(NamedTuple):
 UNWATCHED = Watch(lambda: None, lambda arrays: None, lambda done, total: None)
 
 
+class Pauses(NamedTuple):
+    """Numbers of updates after which the host does something with the state; zero is before the first.
+
+    Attributes:
+        steps: the numbers.
+        act: takes the state, the data and the number; gives the state to go on with.
+    """
+
+    steps: tuple[int, ...]
+    act: Callable[[Any, Any, int], Any]
+
+
+UNPAUSED = Pauses((), lambda state, data, done: state)
+
+
 def descend(
-    update: Update, start: Any, data: Any, updates: int, key: PRNGKeyArray, watch: Watch = UNWATCHED
+    update: Update,
+    start: Any,
+    data: Any,
+    updates: int,
+    key: PRNGKeyArray,
+    watch: Watch = UNWATCHED,
+    pauses: Pauses = UNPAUSED,
 ) -> Any:
     """The state after many updates.
 
@@ -48,13 +69,18 @@ def descend(
         updates: how many.
         key: updates get keys below it.
         watch: checkpoints and progress.
+        pauses: where the host steps in.
     """
     done, state = _resumed(start, updates, watch)
+    if done == 0 and 0 in pauses.steps:
+        state = pauses.act(state, data, 0)
     watch.report(done, updates)
     while done < updates:
-        stop = min(done + STRETCH, updates)
+        stop = min(done + STRETCH, updates, *(step for step in pauses.steps if step > done))
         state = _stretch(update, state, data, key, jnp.asarray(done), jnp.asarray(stop))
         done = stop
+        if done in pauses.steps:
+            state = pauses.act(state, data, done)
         watch.save(_arrays(state, done))
         watch.report(done, updates)
     return state

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from limitlaw.core.counts import is_count
 from limitlaw.core.errors import InvalidInput
-from limitlaw.core.precision import is_traced, number
+from limitlaw.core.precision import double_precision, is_traced, number
 from limitlaw.numerics.harmonics import Geometry, couplings, orthonormal
 from limitlaw.numerics.quadrature import gauss_hermite
 from limitlaw.vocabulary.activation import (
@@ -43,6 +43,7 @@ __all__ = [
     "Sum",
     "Tanh",
     "as_activation",
+    "normalised",
 ]
 
 
@@ -297,6 +298,15 @@ class Sum(AbstractActivation):
     @property
     def label(self) -> str:
         return " + ".join(activation.label for activation in self.activations)
+
+
+def normalised(activation: Any) -> Sum:
+    """An activation shifted and scaled to mean zero and variance one over a standard Gaussian."""
+    with double_precision():
+        own = as_activation(activation)
+        moments = own.moments(jnp.zeros(()), jnp.ones(()))
+        mean, deviation = float(moments.mean), float(jnp.sqrt(moments.second - moments.mean**2))
+    return Sum((own, Hermite(0)), [1 / deviation, -mean / deviation])
 
 
 def _gaussian_tail(mean: Float[Array, "..."], std: Float[Array, "..."]):

@@ -12,17 +12,18 @@ from limitlaw.core.precision import double_precision
 
 Function = Callable[[Any, Any], Any]
 
-_CLASSES = 3
+_COUNTS = (3, 2, *range(4, 33))
+"""Numbers of classes at which a loss is tried: three, unless it is written for others."""
 _LINES, _HALVINGS = 24, 40
 _ALONG = np.linspace(-4.0, 4.0, 81)
 _ROUNDOFF, _JUMP = 1e-9, 1e-3
 
 
 def probe_class_loss(fn: Any, name: str) -> bool:
-    """Refuse what is no smooth convex loss of three classes; whether a common shift changes nothing."""
-    _require_function(fn, name)
+    """Refuse what is no smooth convex loss of classes; whether a common shift changes nothing."""
+    classes = _classes_of(fn, name)
     with jax.ensure_compile_time_eval(), double_precision():
-        labels, starts, ways = _lines()
+        labels, starts, ways = _lines(classes)
 
         def values(times: Any) -> np.ndarray:
             return np.asarray(_on_lines(fn, labels, starts, ways, times))
@@ -38,32 +39,43 @@ def probe_class_loss(fn: Any, name: str) -> bool:
     return bool(np.allclose(found, shifted, rtol=1e-12, atol=1e-12 * size))
 
 
-def _require_function(fn: Any, name: str) -> None:
+def _classes_of(fn: Any, name: str) -> int:
+    """A number of classes at which it is a function to a number."""
     allowed = "a function of a one-hot label and logits"
     if isinstance(fn, type) or not callable(fn):
         raise InvalidInput(
             "ClassLoss", "fn", allowed, f"the class {fn.__name__}" if isinstance(fn, type) else repr(fn)
         )
+    reasons = []
+    for classes in _COUNTS:
+        reasons.append(why_not(fn, classes))
+        if reasons[-1] is None:
+            return classes
+    allowed = "a JAX function of two vectors, a one-hot label and its logits, to a number"
+    raise InvalidInput("ClassLoss", "fn", allowed, f"{name}, which {reasons[0]}")
+
+
+def why_not(fn: Any, classes: int) -> str | None:
+    """Why this is no function of the label and the logits of so many classes; None if it is one."""
     try:
         with jax.ensure_compile_time_eval(), double_precision():
-            point = jnp.zeros(_CLASSES)
+            point = jnp.zeros(classes)
             found = jax.eval_shape(fn, point, point)
+            if getattr(found, "shape", None) != ():
+                return f"is of shape {getattr(found, 'shape', None)} for each label"
             jax.eval_shape(jax.hessian(fn, argnums=1), point, point)
     except Exception as problem:
-        reason = str(problem).split("\n")[0]
-        allowed = "a JAX function of two vectors, a one-hot label and its logits, to a number"
-        raise InvalidInput("ClassLoss", "fn", allowed, f"{name}, which fails: {reason}") from None
-    if getattr(found, "shape", None) != ():
-        raise InvalidInput("ClassLoss", "fn", "a number for each label", f"{name}, of shape {found.shape}")
+        return f"fails: {str(problem).split(chr(10))[0]}"
+    return None
 
 
-def _lines() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lines(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
-    labels = np.eye(_CLASSES)[np.arange(_LINES) % _CLASSES]
-    ways = draw.standard_normal((_LINES, _CLASSES))
+    labels = np.eye(classes)[np.arange(_LINES) % classes]
+    ways = draw.standard_normal((_LINES, classes))
     return (
         labels,
-        0.5 * draw.standard_normal((_LINES, _CLASSES)),
+        0.5 * draw.standard_normal((_LINES, classes)),
         ways / np.max(np.abs(ways), axis=1)[:, None],
     )
 

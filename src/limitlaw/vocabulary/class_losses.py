@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from limitlaw.core.errors import InvalidInput
 from limitlaw.numerics.small_matrices import inverse, lower_factor
 from limitlaw.numerics.vector_proximal import ConvexFunction, proximal_point, proximal_stiffness
-from limitlaw.vocabulary.class_loss_probe import probe_class_loss
+from limitlaw.vocabulary.class_loss_probe import probe_class_loss, why_not
 from limitlaw.vocabulary.responses import ProximalResponse
 
 __all__ = ["AbstractClassLoss", "ClassLoss", "ClassSquare", "CrossEntropy"]
@@ -97,6 +98,9 @@ class AbstractClassLoss(eqx.Module):
         function, factor = self._active_function(label), lower_factor(variance)
         point = proximal_point(function, field, factor, factor.T @ guess)
         return -function.slope(point), proximal_stiffness(function.curvature(point), factor)
+
+    def require_classes(self, owner: str, classes: int) -> None:
+        """Refuse a number of classes that the loss is not a function of; most are of any."""
 
     @property
     def label(self) -> str:
@@ -201,6 +205,11 @@ class ClassLoss(AbstractClassLoss):
 
     def curvature(self, label: Logits, logits: Logits) -> Float[Array, "... K K"]:
         return _vectorised(jax.hessian(self._one, argnums=1), "(k),(k)->(k,k)")(label, logits)
+
+    def require_classes(self, owner: str, classes: int) -> None:
+        reason = why_not(self.fn.fn, classes)
+        if reason is not None:
+            raise InvalidInput(owner, "loss", f"a loss of {classes} logits", f"{self.label}, which {reason}")
 
     def _one(self, label, logits):
         return self.fn.fn(label, logits)

@@ -2,6 +2,8 @@
 
 On a sphere or a hypercube h(s) = sum_k a_k G_k(s) with G_k the polynomial of degree k that is 1 at s = 1. A
 kernel is positive definite in d dimensions if no a_k is negative; sum_k a_k = h(1).
+
+Kernels of a user's points (`RBF`, `Laplace`, `Polynomial`, `PointKernel`) live in `point_kernels`.
 """
 
 import abc
@@ -18,8 +20,9 @@ from jaxtyping import Array, Float
 from limitlaw.core.errors import InvalidInput
 from limitlaw.core.precision import double_precision, eagerly, number
 from limitlaw.numerics.harmonics import Geometry, expansion, multiplicities, zonal
+from limitlaw.vocabulary.point_kernels import RBF, Laplace, PointKernel, Polynomial
 
-__all__ = ["AbstractKernel", "ByDegree", "Kernel"]
+__all__ = ["RBF", "AbstractKernel", "ByDegree", "Kernel", "Laplace", "PointKernel", "Polynomial"]
 
 
 class AbstractKernel(eqx.Module):

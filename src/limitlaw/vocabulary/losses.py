@@ -324,7 +324,7 @@ def as_loss(value: Any) -> AbstractLoss:
 
     What is neither passes unchanged: the statement refuses it under the field's own name.
     """
-    if isinstance(value, (type, AbstractLoss)) or not callable(value):
+    if isinstance(value, (type, AbstractLoss, AbstractClassLoss)) or not callable(value):
         return cast(Any, value)
     return Loss(cast(Any, value))
 
