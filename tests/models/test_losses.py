@@ -52,13 +52,8 @@ ORDER = {
 }  # fmt: skip
 
 
-# `dim=` does not know that a step on f - y shrinks one direction of the neurons: docs, stepped_network.
-UNKNOWN = {"logistic, giant step": [pytest.mark.xfail(strict=True, reason="finite-width term of networks")]}
-
-
 @pytest.mark.parametrize(
-    "name",
-    [n if n in QUICK else pytest.param(n, marks=[pytest.mark.slow, *UNKNOWN.get(n, ())]) for n in CASES],
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
 )
 def test_theory_is_the_experiment(name):
     """Errors, losses and all order parameters, each entry."""

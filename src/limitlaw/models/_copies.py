@@ -94,6 +94,6 @@ class CopyProblem(eqx.Module):
 
     def _bulk(self) -> IndependentBulk:
         """Rows of unit norm; their fluctuations move only a mean that costs nothing."""
-        one = jnp.ones(1)
-        rows = row_spectrum((), 1, 0)
-        return IndependentBulk(one, one, rows, self.width_per_dim, jnp.asarray(0.0), fluctuating_norms=False)
+        one, zero, rows = jnp.ones(1), jnp.zeros(()), row_spectrum((), 1, 0)
+        own = jnp.zeros((1, 1))
+        return IndependentBulk(one, one, rows, self.width_per_dim, zero, own, fluctuating_norms=False)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from limitlaw.spectra.batch_matrix import BatchMatrix
 from limitlaw.theory.labelled_inputs import labelled_inputs
 from limitlaw.theory.one_step import slope_moments
+from limitlaw.theory.own_output import OwnOutput, own_output
 from limitlaw.theory.stepped_bulk import SteppedBulk
 from limitlaw.theory.stepped_rows import SteppedRowLaw, stepped_row_law
 from limitlaw.vocabulary.activations import AbstractActivation
@@ -43,6 +44,12 @@ class Step(NamedTuple):
             teacher=jnp.where(taken, law.teacher, jnp.array([1.0, 0.0, 0.0])),
         )
 
+    def own_output(self, fractions: Float[Array, " groups"]) -> OwnOutput:
+        """What the step on label minus output does to the mean rows of the letters' groups."""
+        output = self.activation.moments(jnp.asarray(0.0), jnp.asarray(1.0))
+        size = jnp.where(self.samples_per_dim > 0, self.size, 0.0)
+        return own_output(output, size, self.letters, fractions, self.batch().dims_per_sample)
+
     def bulk(self, fractions: Any, width_per_dim: Any, dim: Any) -> SteppedBulk:
         """The bulk; `dim` asks for the leading finite-width term."""
         batch, width = self.batch(), jnp.asarray(width_per_dim)
@@ -51,4 +58,5 @@ class Step(NamedTuple):
         widest = jnp.maximum(jnp.max(law.widening), 1 / batch.bound())
         inverse_width = jnp.asarray(0.0) if dim is None else 1.0 / (width * dim)
         contour = batch.contour(-0.5 / widest)
-        return SteppedBulk(jnp.asarray(fractions), law, batch, contour, width, inverse_width)
+        shares = jnp.asarray(fractions)
+        return SteppedBulk(shares, law, batch, contour, width, inverse_width, self.own_output(shares))

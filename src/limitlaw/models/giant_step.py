@@ -247,7 +247,8 @@ class GiantStep(AbstractSpikedEquivalent):
 
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:
         if self.bulk == "isotropic":
-            return self.spiked().bulk_rows(dim, dense)
+            own = self._step().own_output(self._fractions).isotropic(self._step().batch().dims_per_sample)
+            return dataclasses.replace(self.spiked().bulk_rows(dim, dense), own_output=own)
         return self._step().bulk(self._fractions, self.width_per_dim, dim)
 
     def free_sources(self) -> Float[Array, "free sources"] | None:

@@ -222,6 +222,7 @@ class SpikedRandomFeatures(AbstractReadoutFeatures):
             row_spectrum(covariances_of(self.covariance), groups, self.spike_count),
             width,
             inverse_width,
+            jnp.zeros((groups, groups)),
             fluctuating_norms=self.rows == "gaussian",
         )
 

@@ -39,12 +39,14 @@ class LabelledInputs(eqx.Module):
 class Contour(eqx.Module):
     """A rule for functions of M, analytic around its spectrum and real on the real axis.
 
-    (1/d) tr f(M) is the real part of sum_j trace_j f(location_j), and a' f(M) b for two of the three
-    directions w*, V_y, V_{y^3} that of sum_j forms_jab f(location_j).
+    (1/d) tr f(M) is the real part of sum_j trace_j f(location_j), (1/d) tr S^q f(M) that of
+    sum_j samples_j,q-1 f(location_j) for the inputs' S = (1/n) sum_mu x_mu x_mu', and a' f(M) b for two of
+    the three directions w*, V_y, V_{y^3} that of sum_j forms_jab f(location_j).
     """
 
     location: Complex[Array, " nodes"]
     trace: Complex[Array, " nodes"]
+    samples: Complex[Array, "nodes 2"]
     forms: Complex[Array, "nodes 3 3"]
 
 
@@ -93,6 +95,11 @@ class BatchMatrix(eqx.Module):
         own = jnp.stack([zero, zero, zero, zero, square, fourth, zero, fourth, sixth], axis=-1)
         own = (self.dims_per_sample * stieltjes)[..., None, None] * own.reshape(*own.shape[:-1], 3, 3)
         return teacher[..., None, None] * along[..., :, None] * along[..., None, :] + own
+
+    def samples(self, stieltjes: Inexact[Array, "..."]) -> Inexact[Array, "... 2"]:
+        """(1/d) tr S^q (M - zeta)^-1 for q = 1, 2 and the inputs' S = (1/n) sum_mu x_mu x_mu', at zeta(m)."""
+        kept = _averages(self._shrunk(stieltjes), self.inputs.weight)
+        return stieltjes[..., None] * jnp.stack([kept, kept * (kept + self.dims_per_sample)], axis=-1)
 
     def products(self) -> Float[Array, "3 3"]:
         """a' b for a, b among w*, V_y, V_{y^3}."""
@@ -182,7 +189,8 @@ class BatchMatrix(eqx.Module):
         m = (first + turn * last) / (1 + turn)
         along = turn * (last - first) / (1 + turn) ** 2
         weight = -self.rate(m) * along * step / (1j * jnp.pi)
-        return Contour(self.location(m), weight * m, weight[:, None, None] * self.forms(m))
+        samples = weight[:, None] * self.samples(m)
+        return Contour(self.location(m), weight * m, samples, weight[:, None, None] * self.forms(m))
 
 
 class _Location(AbstractFamily):

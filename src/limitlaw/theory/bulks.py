@@ -168,6 +168,7 @@ def uncoupled_gram(
     gram: Float[Array, "directions directions"],
     response: Float[Array, " groups"],
     inverse_width: Float[Array, ""],
+    stiffening: Float[Array, "groups groups"] | float = 0.0,
 ) -> DirectionGram:
     """The Gram of random rows: no microscopic direction overlaps with the group indicators.
 
@@ -175,9 +176,10 @@ def uncoupled_gram(
         gram: of sources and teacher directions.
         response: V2.
         inverse_width: 1/p, zero in the limit.
+        stiffening: curvature that the indicators' rows add to that of any other rows, over (f_k f_l)^(1/2).
     """
     lever = jnp.zeros((response.shape[0], gram.shape[0]))
-    return DirectionGram(jnp.diag(inverse_width / response), lever, gram)
+    return DirectionGram(inverse_width * (jnp.diag(1 / response) + stiffening), lever, gram)
 
 
 def macroscopic_pull(

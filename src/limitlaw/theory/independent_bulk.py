@@ -19,6 +19,7 @@ from limitlaw.theory.bulks import (
     macroscopic_pull,
     uncoupled_gram,
 )
+from limitlaw.theory.own_output import mean_pairs
 from limitlaw.vocabulary.covariances import Covariance
 
 
@@ -65,6 +66,8 @@ class IndependentBulk(AbstractDecoupledBulk):
         spectrum: shape of the rows' covariances.
         width_per_dim: p/d.
         inverse_width: 1/p for the leading finite-width term, 0 in the limit.
+        own_output: in that term, E_kl - c_k delta_kl over (f_k f_l)^(1/2) (`theory.own_output`); zero unless
+            a step on label minus output has moved the rows.
         fluctuating_norms: Gaussian rows, whose squared norms have variance 2 tr(covariance^2).
     """
 
@@ -73,6 +76,7 @@ class IndependentBulk(AbstractDecoupledBulk):
     spectrum: RowSpectrum
     width_per_dim: Float[Array, ""]
     inverse_width: Float[Array, ""]
+    own_output: Float[Array, "groups groups"]
     fluctuating_norms: bool = eqx.field(static=True)
 
     def mean_square_rows(self):
@@ -114,7 +118,14 @@ class IndependentBulk(AbstractDecoupledBulk):
         groups, total = self.fractions.shape[0], sources.shape[0] + self.fractions.shape[0]
         gram = jnp.zeros((total, total)).at[: total - groups, : total - groups].set(jnp.diag(sources))
         gram = gram.at[total - groups :, total - groups :].set(self._teacher_gram(loads, responses))
-        return uncoupled_gram(gram, responses.noise, self.inverse_width)
+        return uncoupled_gram(gram, responses.noise, self.inverse_width, self._stiffening(loads, responses))
+
+    def _stiffening(self, loads: Loads, responses: Responses) -> Float[Array, "groups groups"]:
+        def sector(_, resolvent):
+            return resolvent @ loads.slope
+
+        felt = self._average(sector, self.spectrum.shares, loads, responses.noise)
+        return self.own_output * felt
 
     @property
     def _square(self) -> Float[Array, " groups"]:
@@ -129,14 +140,18 @@ class IndependentBulk(AbstractDecoupledBulk):
 
     def field_variance(self, loads, responses, forces, variances, norm):
         def sector(rows, resolvent):
-            row_norms = self.width_per_dim * rows * norm
-            field = variances.slope + (loads.slope * row_norms[None, :]) @ loads.slope
+            field = variances.slope + loads.slope @ self._row_norms(rows, forces, norm) @ loads.slope
             return rows * jnp.diagonal(resolvent @ field @ resolvent.T)
 
         scattered = self._average(sector, self.spectrum.shares, loads, responses.noise)
         pull = self._pull(loads, responses, forces)
         macroscopic = macroscopic_pull(forces, responses, self.inverse_width)
         return variances.noise + scattered + pull + macroscopic
+
+    def _row_norms(self, rows, forces: Forces, norm) -> Float[Array, "groups groups"]:
+        """d times the covariance of B_k' a_k, readouts of a mean weighing the groups' mean rows."""
+        mean = mean_pairs(forces, self.inverse_width) * self.own_output
+        return self.width_per_dim * (jnp.diag(rows * norm) + mean)
 
     def _pull(self, loads: Loads, responses: Responses, forces: Forces) -> Float[Array, " groups"]:
         """Mean squared force of the microscopic mean directions on a neuron of each group."""
@@ -154,9 +169,9 @@ class IndependentBulk(AbstractDecoupledBulk):
         teacher = self._split(forces.directions)[2]
 
         def kept(rows, resolvent):
-            row_norms = self.width_per_dim * rows * norm
+            row_norms = self._row_norms(rows, forces, norm)
             gram = self.width_per_dim * rows[:, None] * responses.noise[:, None] * resolvent
-            scattered = (resolvent.T * row_norms[None, :]) @ resolvent + gram @ variances.slope @ gram
+            scattered = resolvent.T @ row_norms @ resolvent + gram @ variances.slope @ gram
             return scattered / self.width_per_dim
 
         def directed(rows, resolvent):

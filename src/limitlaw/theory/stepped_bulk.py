@@ -24,7 +24,14 @@ from limitlaw.theory.bulks import (
     macroscopic_pull,
     uncoupled_gram,
 )
-from limitlaw.theory.stepped_resolvent import MatrixFunctions, forms, matrix_functions, traces
+from limitlaw.theory.own_output import OwnOutput, mean_pairs
+from limitlaw.theory.stepped_resolvent import (
+    MatrixFunctions,
+    forms,
+    matrix_functions,
+    sample_traces,
+    traces,
+)
 from limitlaw.theory.stepped_rows import SteppedRowLaw
 
 Vector = Complex[Array, "nodes 3 groups"]
@@ -48,6 +55,7 @@ class SteppedBulk(AbstractDecoupledBulk):
         contour: its functional calculus.
         width_per_dim: p/d.
         inverse_width: 1/p for the leading finite-width term, 0 in the limit.
+        own_output: law of the groups' mean rows in that term.
     """
 
     fractions: Float[Array, " groups"]
@@ -56,6 +64,7 @@ class SteppedBulk(AbstractDecoupledBulk):
     contour: Contour
     width_per_dim: Float[Array, ""]
     inverse_width: Float[Array, ""]
+    own_output: OwnOutput
 
     def mean_square_rows(self):
         return self.law.variance
@@ -85,9 +94,10 @@ class SteppedBulk(AbstractDecoupledBulk):
 
     def continued_directions(self, loads, responses, own):
         at = self._functions(loads, responses.noise, own)
-        return self._completed(
-            self._matrix_gram(at, loads, self.width_per_dim * responses.noise), responses.noise
-        )
+        gram = self._matrix_gram(at, loads, self.width_per_dim * responses.noise)
+        once, twice = (trace @ loads.slope for trace in sample_traces(at, self.batch))
+        stiffening = self.own_output.once * once + self.own_output.twice * twice
+        return self._completed(gram, responses.noise, stiffening)
 
     def _matrix_gram(self, at: MatrixFunctions, loads: Loads, free) -> Float[Array, "sources sources"]:
         """a' X b for the sources, from forms of A and M A and of C_k^-1."""
@@ -129,6 +139,10 @@ class SteppedBulk(AbstractDecoupledBulk):
         """(1/d) tr of functions of M."""
         return jnp.tensordot(self.contour.trace, values, axes=1).real
 
+    def _sampled(self, values: Complex[Array, "2 nodes ..."]) -> Float[Array, "..."]:
+        """Sum over q = 1, 2 of (1/d) tr S^q of functions of M."""
+        return jnp.einsum("jq,qj...->...", self.contour.samples, values).real
+
     def _product(self, first: Vector, second: Vector) -> Float[Array, "groups groups"]:
         return jnp.einsum("jak,jab,jbl->kl", first, self.contour.forms, second).real
 
@@ -169,12 +183,14 @@ class SteppedBulk(AbstractDecoupledBulk):
         at, sources = self._resolved(loads, responses.noise), self._sources()
         answers = jnp.stack([self._answer(one, loads, at)[0] for one in sources])
         gram = jnp.einsum("ajik,jin,bjnk->ab", sources, self.contour.forms, answers).real
-        return self._completed(gram, responses.noise)
+        felt = at.lifted @ loads.slope
+        stiffening = self._sampled(jnp.stack([self.own_output.once * felt, self.own_output.twice * felt]))
+        return self._completed(gram, responses.noise, stiffening)
 
-    def _completed(self, gram: Float[Array, "sources sources"], response) -> DirectionGram:
+    def _completed(self, gram: Float[Array, "sources sources"], response, stiffening) -> DirectionGram:
         """The Gram of what the rows share, with what is each row's own; symmetric up to roundoff before."""
         gram = gram + self._own_gram(response)
-        return uncoupled_gram((gram + gram.T) / 2, response, self.inverse_width)
+        return uncoupled_gram((gram + gram.T) / 2, response, self.inverse_width, stiffening)
 
     def _own_gram(self, response: Float[Array, " groups"]) -> Float[Array, "sources sources"]:
         """What each row's own randomness adds: loose norms, and the norm of a Gaussian initial row."""
@@ -189,13 +205,18 @@ class SteppedBulk(AbstractDecoupledBulk):
         at = self._resolved(loads, responses.noise)
         own = self.width_per_dim * at.rows * norm
         field = variances.slope + jnp.einsum("kl,jl,lm->jkm", loads.slope, own, loads.slope)
-        scattered = jnp.einsum("jkl,jlm,jkm->jk", at.lifted, field, at.lifted)
+        scattered = self._trace(at.rows * jnp.einsum("jkl,jlm,jkm->jk", at.lifted, field, at.lifted))
+        felt, means = at.lifted @ loads.slope, self._mean_rows(forces)
+        means = self._sampled(at.rows * jnp.einsum("jkl,qlm,jkm->qjk", felt, means, felt))
         strain = self._answer(self._pull(forces), loads, at)[1]
         pulled = self.width_per_dim * jnp.diagonal(self._product(strain, strain * at.rows[:, None, :]))
         macroscopic = macroscopic_pull(forces, responses, self.inverse_width)
-        return (
-            variances.noise + self._trace(at.rows * scattered) + pulled + self._own_pull(forces) + macroscopic
-        )
+        return variances.noise + scattered + means + pulled + self._own_pull(forces) + macroscopic
+
+    def _mean_rows(self, forces: Forces) -> Float[Array, "2 groups groups"]:
+        """What of the covariance of B_k' a_k, times d, is S and S^2: readouts of a mean weigh mean rows."""
+        own = jnp.stack([self.own_output.once, self.own_output.twice])
+        return self.width_per_dim * mean_pairs(forces, self.inverse_width) * own
 
     def _pull(self, forces: Forces) -> Vector:
         """The sum of all sources, each times its force."""
@@ -210,12 +231,13 @@ class SteppedBulk(AbstractDecoupledBulk):
         at = self._resolved(loads, responses.noise)
         own = self.width_per_dim * at.rows * norm
         scattered = jnp.einsum("jlk,jl,jlm->jkm", at.lifted, own, at.lifted)
-        scattered = scattered + at.covariance @ variances.slope @ at.covariance
+        scattered = self._trace(scattered + at.covariance @ variances.slope @ at.covariance)
+        means = self._sampled(jnp.einsum("jlk,qlm,jmn->qjkn", at.lifted, self._mean_rows(forces), at.lifted))
         answer = self._answer(self._pull(forces), loads, at)[0]
         spike = self._constant(self.law.spike)[:, :, None]
         along = self._product(spike, answer)[0]
         directed = self._product(answer, answer) - along[:, None] * along[None, :]
-        return self._trace(scattered) / self.width_per_dim + directed
+        return (scattered + means) / self.width_per_dim + directed
 
 
 def _pushed_back(loads: Loads, seen: Float[Array, "groups groups"]) -> Float[Array, "groups groups"]:

@@ -66,6 +66,13 @@ def traces(at: MatrixFunctions, batch: BatchMatrix) -> tuple[Square, Square, Squ
     return following, at.trace @ at.shift, weighted @ at.trace @ at.shift
 
 
+def sample_traces(at: MatrixFunctions, batch: BatchMatrix) -> tuple[Square, Square]:
+    """(1/d) tr S A and (1/d) tr S^2 A, S = (1/n0) sum_mu x_mu x_mu'."""
+    kept = at.trace @ mean(at, batch, jnp.ones_like(batch.inputs.label))
+    rest = at.ratio * jnp.eye(kept.shape[0]) + mean(at, batch, jnp.ones_like(batch.inputs.label))
+    return kept @ at.shift, kept @ rest @ at.shift
+
+
 class Forms(NamedTuple):
     """a' A b and a' M A b for a, b among w*, V_y, V_{y^3}: matrices over groups."""
 
