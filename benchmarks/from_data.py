@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 import limitlaw as ll
 from limitlaw.core.precision import double_precision
-from limitlaw.theory.finite_universe import pooled
+from limitlaw.theory.pooled_errors import pooled
 
 POINTS, COLUMNS = 2000, 300
 SIZES, SUBSETS, PENALTIES = 20, 20, 10

@@ -11,14 +11,14 @@ import numpy as np
 from limitlaw._solve import solve_batch
 from limitlaw.core.status import Status
 from limitlaw.models.from_data import FromData
-from limitlaw.theory.finite_universe import (
+from limitlaw.theory.leverages import left_out_squares
+from limitlaw.theory.pooled_errors import (
     at_resolution,
     largest_samples,
     largest_samples_per,
     pooled,
     unpenalised_limit,
 )
-from limitlaw.theory.leverages import left_out_squares
 from limitlaw.vocabulary.losses import Square
 
 _PENALTIES = np.geomspace(1e-4, 1e2, 61)

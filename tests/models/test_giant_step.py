@@ -87,11 +87,7 @@ def test_spiked_equivalent_and_the_other_convention():
     ids=["sine student", "tanh student"],
 )
 def test_true_networks_at_large_batches(model):
-    """Networks of two sizes, extrapolated in 1/d, against the limit.
-
-    The finite-width term alone is no measure here: the row norms of a true network give it a direction that
-    the mapping lacks, so that it approaches the limit faster than the term says.
-    """
+    """Networks of two sizes, extrapolated in 1/d, against the limit."""
     theory = ll.solve(model)
     small, large = (ll.simulate(model, dim=dim, replicas=24, seed=2) for dim in (150, 300))
     for name in ("test_error", "train_error", "strength", "alignment", "bulk_variance"):

@@ -11,9 +11,10 @@ from limitlaw.core.precision import double_precision
 from limitlaw.core.status import Status
 from limitlaw.models._universe import wrong_class, wrong_sign
 from limitlaw.theory.cavity_fields import CavityFields, cavity_limit
-from limitlaw.theory.finite_universe import largest_samples, largest_samples_per, pooled, universe_of
+from limitlaw.theory.finite_universe import universe_of
 from limitlaw.theory.leverages import resolved
 from limitlaw.theory.plug_in import plug_in
+from limitlaw.theory.pooled_errors import largest_samples, largest_samples_per, pooled
 from limitlaw.theory.repeated_points import distinct_points
 from limitlaw.vocabulary.losses import Square
 

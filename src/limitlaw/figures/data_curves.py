@@ -16,7 +16,7 @@ from limitlaw.figures.pictures import save_picture
 from limitlaw.figures.user_data import diabetes_products, in_units, odd_digits
 from limitlaw.models.from_data import FromData
 from limitlaw.plots.style import COLOURS, logarithmic, look
-from limitlaw.theory.finite_universe import largest_samples
+from limitlaw.theory.pooled_errors import largest_samples
 from limitlaw.vocabulary.point_kernels import Laplace
 
 Table = tuple[list[str], list[list[str]]]

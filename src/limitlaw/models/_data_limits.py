@@ -10,9 +10,9 @@ from limitlaw.core.reference import Standing
 from limitlaw.core.status import Status
 from limitlaw.models._universe import class_means, wrong_class, wrong_sign
 from limitlaw.theory.cavity_fields import CavityFields, cavity_limit
-from limitlaw.theory.finite_universe import pooled, unpenalised_limit
 from limitlaw.theory.leverages import left_out_squares, resolved
 from limitlaw.theory.plug_in import gaussian_teacher, least_squares_teacher, plug_in
+from limitlaw.theory.pooled_errors import pooled, unpenalised_limit
 from limitlaw.vocabulary.losses import Square
 
 Results = tuple[dict[str, Array], dict[str, Array], Convergence]

@@ -19,47 +19,20 @@ from limitlaw.datasets.points import (
     require_room_for_a_group,
     rows_of,
 )
-from limitlaw.models._data_limits import LIMITS, limit_of
-from limitlaw.models._fields import require_kind, require_nonnegative, require_positive
-from limitlaw.models._universe import Prepared, class_means, prepare
+from limitlaw.models._data_checks import (
+    require_choices,
+    require_fitting_labels,
+    require_resolved_penalty,
+)
+from limitlaw.models._data_limits import limit_of
+from limitlaw.models._data_measures import measured_subset
+from limitlaw.models._data_references import ALIGNMENT, GENERIC_FEATURES, RATES, SUBSAMPLES
+from limitlaw.models._fields import require_nonnegative, require_positive
+from limitlaw.models._universe import Prepared, prepare
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
-from limitlaw.simulation.subsets import Points, SubsetFit, SubsetSizes, fit_subset, mean_over
+from limitlaw.simulation.subsets import Points, SubsetFit, SubsetSizes, fit_subset
 from limitlaw.vocabulary.features import AbstractFeatures, Precomputed, as_features
 from limitlaw.vocabulary.losses import AbstractLoss, Square, as_loss
-
-GENERIC_FEATURES = Reference(
-    authors=("Loureiro", "Gerbelot", "Cui", "Goldt", "Krzakala", "Mezard", "Zdeborova"),
-    title="Learning curves of generic features maps for realistic datasets with a teacher-student model",
-    year=2021,
-    arxiv="2102.08127",
-    equations={
-        "method='plug_in', 'gaussian_teacher'": "their curves with empirical covariance and fitted teacher",
-        "method='leverage', 'pooled'": "derived here; checked by simulation",
-    },
-)
-ALIGNMENT = Reference(
-    authors=("Jacot", "Simsek", "Spadaro", "Hongler", "Gabriel"),
-    title="Kernel alignment risk estimator: risk prediction from training data",
-    year=2020,
-    arxiv="2006.09796",
-    equations={"method='pooled' at n = N": "their estimator"},
-)
-SUBSAMPLES = Reference(
-    authors=("Du", "Patil", "Kuchibhotla"),
-    title="Subsample ridge ensembles: equivalences and generalized cross-validation",
-    year=2023,
-    arxiv="2304.13016",
-    equations={
-        "error of infinitely many averaged fits": "generalised cross-validation at the matched penalty"
-    },
-)
-RATES = Reference(
-    authors=("Cui", "Loureiro", "Krzakala", "Zdeborova"),
-    title="Generalization error rates in kernel regression: the crossover from the noiseless to noisy regime",
-    year=2021,
-    arxiv="2105.15004",
-    equations={"exponents of `ll.predict`": "capacity and source"},
-)
 
 Method = Literal["leverage", "pooled", "pooled_left_out", "plug_in", "gaussian_teacher"]
 
@@ -172,7 +145,7 @@ class FromData(AbstractSolvable, AbstractSimulable):
         owner = type(self).__name__
         self.features, self.loss, self.method = as_features(features), as_loss(loss), method
         self.intercept = intercept
-        self._check_choices(owner)
+        require_choices(self)
         if prepared is None or not prepared.sources.are(X, y, self.features, intercept):
             rows = rows_of(owner, X, isinstance(self.features, Precomputed))
             labels = labels_again(owner, y, classes, None if prepared is None else prepared.sources.parts[1])
@@ -187,23 +160,8 @@ class FromData(AbstractSolvable, AbstractSimulable):
         self.X, self.y, self.groups, self.classes, self.prepared = X, y, groups, classes or (), prepared
         self._set_numbers(owner, penalty, penalty_per_sample, samples)
 
-    def _check_choices(self, owner: str) -> None:
-        require_kind(
-            owner, "loss", self.loss, AbstractLoss, "a loss, or a convex function of label and prediction"
-        )
-        if not isinstance(self.intercept, (bool, np.bool_)):
-            raise InvalidInput(owner, "intercept", "True or False", repr(self.intercept))
-        if self.method not in LIMITS:
-            raise InvalidInput(owner, "method", f"one of {', '.join(LIMITS)}", repr(self.method))
-        square = isinstance(self.loss, Square)
-        if not square and self.loss.breaks(jnp.ones(1), jnp.ones(1)).shape[-1]:
-            raise InvalidInput(owner, "loss", "smooth (no kinks)", self.loss.label)
-        if self.method != "leverage" and square == (self.method == "gaussian_teacher"):
-            allowed = "Logistic() for gaussian_teacher, Square() for pooled, pooled_left_out and plug_in"
-            raise InvalidInput(owner, "loss", allowed, f"{self.loss.label} with method={self.method!r}")
-
     def _set_numbers(self, owner: str, penalty: Any, per_sample: Any, samples: Any) -> None:
-        self._check_labels(owner)
+        require_fitting_labels(self)
         if penalty is not None and per_sample is not None:
             allowed = "None where penalty_per_sample is given: they are two ways to say one thing"
             raise InvalidInput(owner, "penalty", allowed, penalty)
@@ -221,30 +179,7 @@ class FromData(AbstractSolvable, AbstractSimulable):
         for field in ("penalty", "penalty_per_sample"):
             if getattr(self, field) is not None:
                 require_nonnegative(owner, field, getattr(self, field), self.meanings[field])
-                self._check_penalty(owner, field, getattr(self, field))
-
-    def _check_labels(self, owner: str) -> None:
-        square, classes = isinstance(self.loss, Square), len(self.classes)
-        if self.loss.takes_labels and classes != 2:
-            got = f"{classes} classes" if classes else "real labels"
-            raise InvalidInput(owner, "y", f"of two classes for the {self.loss.label} loss", got)
-        if not square and self.prepared.labels.shape[1] > 1:
-            raise InvalidInput(owner, "y", "one column unless the loss is Square()", f"{self.y.shape}")
-
-    def _check_penalty(self, owner: str, field: str, value: Any) -> None:
-        """Below roundoff a kernel's matrix has no inverse; a loss of labels may have no minimum."""
-        if not isinstance(value, np.ndarray):
-            return
-        universe = self.prepared.universe
-        least = 0.0 if universe.gram is None else _RESOLVED * float(np.max(universe.spectrum.eigenvalues))
-        if not isinstance(self.loss, Square) or self.groups is not None:
-            least = max(least, _RESOLVED * float(np.max(universe.spectrum.eigenvalues)))
-        most = _MOST_PENALTY * universe.spectrum.mean_square_norm
-        if value * (1 if field == "penalty" else self.points) > most:
-            allowed = f"up to {most:.1e} for these data, where nothing is learned any more"
-            raise InvalidInput(owner, field, allowed, f"{float(value):.3g}")
-        if value < least:
-            raise InvalidInput(owner, field, f"{least:.1e} or more for these data", f"{float(value):.3g}")
+                require_resolved_penalty(self, field)
 
     @classmethod
     def example(cls) -> Self:
@@ -339,36 +274,10 @@ class FromData(AbstractSolvable, AbstractSimulable):
     def measure(
         self, instance: None, estimate: SubsetFit, sizes: SubsetSizes, key: PRNGKeyArray
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        labels, found, tests = jnp.asarray(self.prepared.labels), estimate.predictions, ~estimate.drawn
-        order = {"point_mean": _squeezed(jnp.where(tests[:, None], found, jnp.nan))}
-        squares = jnp.sum((labels - found) ** 2, axis=1)
-        wrong = self._wrong(found)
-        if self.classes:
-            order["class_errors"] = class_means(wrong, self.codes, len(self.classes), tests)
-        both = [("test", tests), ("train", estimate.drawn)]
-        if isinstance(self.loss, Square):
-            observables = {f"{name}_error": mean_over(squares, kept) for name, kept in both}
-            if self.classes:
-                observables["classification_error"] = mean_over(wrong, tests)
-            return observables, order
-        errors, losses = wrong if self.loss.takes_labels else squares, self.loss(labels, found)[:, 0]
-        observables = {f"{name}_error": mean_over(errors, kept) for name, kept in both}
-        observables |= {f"{name}_loss": mean_over(losses, kept) for name, kept in both}
-        return observables | {"certificate": estimate.certificate}, order
-
-    def _wrong(self, predictions: Float[Array, "points outputs"]) -> Float[Array, " points"]:
-        """One where a class is wrong; NaN where nothing was predicted."""
-        missing = jnp.where(jnp.isnan(predictions[:, 0]), jnp.nan, 0.0)
-        if len(self.classes) > 2:
-            return (jnp.argmax(predictions, axis=1) != self.codes.astype(int)) + missing
-        return (jnp.asarray(self.prepared.labels)[:, 0] * predictions[:, 0] < 0) + missing
+        return measured_subset(self, estimate)
 
 
-_FEWEST, _RESOLVED, _MOST_PENALTY = 3, 1e-12, 1e12
-
-
-def _squeezed(columns: Float[Array, "points outputs"]) -> Array:
-    return columns[:, 0] if columns.shape[1] == 1 else columns
+_FEWEST = 3
 
 
 class _Learner(eqx.Module):

@@ -20,7 +20,8 @@ from jaxtyping import Array, Float, Int
 
 from limitlaw.core.status import Status
 from limitlaw.numerics.positive_inverse import positive_inverse
-from limitlaw.theory.finite_universe import Universe, pooled
+from limitlaw.theory.finite_universe import Universe
+from limitlaw.theory.pooled_errors import pooled
 
 ACCEPTED = 1e-10
 _NEAR, _SWEEPS, _STEPS, _LONGEST = 0.03, 4, 60, 1.5
@@ -60,7 +61,7 @@ def resolved(universe: Universe, samples: Float[Array, ""], penalty: Float[Array
     """Residuals of every point at n samples and a penalty of the sum; n below N.
 
     Differentiable in both. At zero penalty n must be below the rank; above it, give
-    `finite_universe.unpenalised_limit`.
+    `pooled_errors.unpenalised_limit`.
     """
     share = samples / universe.points
     logs, steps = _logs(universe, share, penalty)

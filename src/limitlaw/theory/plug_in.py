@@ -3,7 +3,7 @@
 `plug_in` is the ridge curve of arXiv 2102.08127 with the empirical covariance as the population's and the
 part of the labels that no linear fit explains as the noise. `gaussian_teacher` is its logistic curve for
 labels that are signs of a noisy linear function of Gaussian features. Both are optimistic unless N is far
-larger than n and than the degrees of freedom; `finite_universe` needs neither assumption.
+larger than n and than the degrees of freedom; `pooled_errors` needs neither assumption.
 """
 
 from typing import NamedTuple

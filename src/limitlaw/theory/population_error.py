@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from limitlaw.core.gram_matrices import centred
-from limitlaw.theory.finite_universe import LOW_RANK, Universe, UniverseSpectrum, pooled
+from limitlaw.theory.finite_universe import LOW_RANK, Universe, UniverseSpectrum
+from limitlaw.theory.pooled_errors import pooled
 
 GROUPS = 20
 

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from limitlaw.theory.finite_universe import UniverseSpectrum, at_resolution
+from limitlaw.theory.finite_universe import UniverseSpectrum
+from limitlaw.theory.pooled_errors import at_resolution
 
 _POINTS, _LOW, _HIGH = 60, 0.03, 0.7
 _STEADY = 0.25
