@@ -281,6 +281,7 @@ NAN = np.where(np.arange(90)[:, None] == 3, np.nan, X0)
         ((X0, Y0), {"penalty_per_sample": 1e160}, "where nothing is learned any more"),
         ((X0, [*Y0[:89].tolist(), "NA"]), {}, "y must be all numbers or all names (leave points without a label out), got 'NA'"),
         ((X0, Y0), {"groups": np.arange(80)}, "one name for each of 90 points"),
+        ((X0, Y0), {"groups": [0] * 60 + [1] * 15 + [2] * 15}, "the largest has 60 points"),
     ],
 )  # fmt: skip
 def test_mistakes_are_sentences(arguments, options, sentence):

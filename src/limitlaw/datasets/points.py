@@ -101,11 +101,11 @@ def group_codes(owner: str, groups: Any, points: int) -> Float[np.ndarray, " poi
     return codes.astype(np.float64)
 
 
-def require_room_for_a_group(owner: str, codes: np.ndarray, samples: float) -> None:
-    """Refuse training sets into which no group fits."""
-    least = int(np.bincount(codes.astype(int)).min())
-    if samples < least:
-        allowed = f"{least} or more: groups are drawn whole, and the smallest has {least} points"
+def require_room_for_each_group(owner: str, codes: np.ndarray, samples: float) -> None:
+    """Refuse training sets into which some group does not fit: where it is drawn first they would be empty."""
+    largest = int(np.bincount(codes.astype(int)).max())
+    if samples < largest:
+        allowed = f"{largest} or more: groups are drawn whole, and the largest has {largest} points"
         raise InvalidInput(owner, "samples", allowed, f"{samples:g}")
 
 

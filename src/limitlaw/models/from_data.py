@@ -16,7 +16,7 @@ from limitlaw.datasets.points import (
     group_codes,
     require_few_copies,
     require_one_label_each,
-    require_room_for_a_group,
+    require_room_for_each_group,
     rows_of,
 )
 from limitlaw.models._data_checks import (
@@ -175,7 +175,7 @@ class FromData(AbstractSolvable, AbstractSimulable):
         if isinstance(self.samples, np.ndarray) and self.samples < _FEWEST:
             raise InvalidInput(owner, "samples", f"{_FEWEST} or more", self.samples, self.meanings["samples"])
         if isinstance(self.samples, np.ndarray) and self.groups is not None:
-            require_room_for_a_group(owner, np.asarray(self.groups), float(self.samples))
+            require_room_for_each_group(owner, np.asarray(self.groups), float(self.samples))
         for field in ("penalty", "penalty_per_sample"):
             if getattr(self, field) is not None:
                 require_nonnegative(owner, field, getattr(self, field), self.meanings[field])
