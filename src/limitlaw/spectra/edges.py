@@ -1,8 +1,8 @@
 """Eigenvalues of a matrix beyond the upper edge of its law.
 
 Where a density ends as (a/pi) (E - x)^(1/2), the largest of n eigenvalues of a matrix without outliers is at
-E + (a n)^(-2/3) T, T of the law of Tracy and Widom: proved for Wigner and sample covariance matrices, used
-here for every law.
+E + (a n)^(-2/3) T, T of the law of Tracy and Widom. Proved for Wigner matrices and for sample covariance
+matrices of general populations (arXiv 1409.4979); used here for every law.
 """
 
 from typing import Any
