@@ -246,10 +246,11 @@ class GiantStep(AbstractSpikedEquivalent):
         return dataclasses.replace(problem, first_layer=first_layer)
 
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:
+        step = self._step()
         if self.bulk == "isotropic":
-            own = self._step().own_output(self._fractions).isotropic(self._step().batch().dims_per_sample)
+            own = step.own_output(self._fractions).isotropic(step.batch().dims_per_sample)
             return dataclasses.replace(self.spiked().bulk_rows(dim, dense), own_output=own)
-        return self._step().bulk(self._fractions, self.width_per_dim, dim)
+        return step.bulk(self._fractions, self.width_per_dim, dim)
 
     def free_sources(self) -> Float[Array, "free sources"] | None:
         return None if self.bulk == "isotropic" else self._row_law().free_sources()
