@@ -403,9 +403,33 @@ def test_the_mixture_of_drawn_data():
         inputs = draw_inputs(jax.random.key(1), means, model.noise, sizes)
     found = Mixture.of_data(np.asarray(inputs), np.asarray(sizes.classes), 0.1)
     np.testing.assert_allclose(found.mean_gram, model.mean_gram, atol=0.3)
+    centred = np.asarray(inputs) - np.mean(np.asarray(inputs), axis=0)
+    away = np.eye(3) - np.array([0.5, 0.3, 0.2])
+    kept = Mixture.of_data(centred, np.asarray(sizes.classes), 0.1).mean_gram
+    np.testing.assert_allclose(kept, away @ np.asarray(found.mean_gram) @ away.T, atol=1e-10)
     np.testing.assert_allclose(found.class_fractions, model.class_fractions, atol=1e-3)
     assert float(found.noise_variance) == pytest.approx(0.5, rel=0.01)
     assert float(found.samples_per_dim) == 20
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+def test_the_mixture_of_standardised_data(name):
+    """Centred means are dependent; the least eigenvalue is the zero along the shares."""
+    inputs, labels = getattr(pytest.importorskip("sklearn.datasets"), f"load_{name}")(return_X_y=True)
+    inputs = inputs[:, inputs.std(axis=0) > 0]
+    inputs = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0)
+    found = Mixture.of_data(inputs, labels, 0.1)
+    assert np.asarray(found.class_fractions) @ found.mean_gram == pytest.approx(0, abs=1e-9)
+    assert np.linalg.eigvalsh(found.mean_gram)[1] > 0
+
+
+def test_classes_without_a_distance_are_no_mixture():
+    draw = np.random.default_rng(0)
+    inputs, labels = draw.standard_normal((60, 40)), np.arange(60) % 3
+    with pytest.raises(
+        ll.errors.InvalidInput, match=r"of_data\.inputs must be of classes whose means differ"
+    ):
+        Mixture.of_data(inputs, labels, 0.1)
 
 
 @pytest.mark.slow

@@ -347,3 +347,26 @@ def test_refusals_of_solve_and_simulate():
         ll.simulate(many, dim=50)
     with pytest.raises(ll.errors.InvalidInput, match="the leading finite-size term is not known"):
         ll.solve(ll.models.NoiseInjection.example(), dim=100)
+    crowd = dataclasses.replace(many, copies=25_000)
+    with pytest.raises(ll.errors.InvalidInput, match="copies must be up to 128, or inf, in theory with this"):
+        ll.solve(crowd)
+    classes = ll.losses.ClassLoss(lambda y, z: jax.nn.logsumexp(z) - y @ z)
+    with pytest.raises(ll.errors.InvalidInput, match=r"loss must be a loss.* got ClassLoss[^\n]*$"):
+        dataclasses.replace(many, loss=classes)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, np.float32(np.inf), np.array(np.inf)])
+def test_infinitely_many_copies_in_any_type(infinite):
+    assert dataclasses.replace(ll.models.NoiseInjection.example(), copies=infinite).copies == np.inf
+
+
+@pytest.mark.slow
+def test_infinitely_many_copies_without_noise_are_one_sample_in_experiments_too():
+    """Of any loss: on the same draw the same readout."""
+    one = model(A.Tanh(), T.SignLabels(), 1.5, 1.0, 0.05, 1, 0.0, L.Huber())
+    found = []
+    for each in (one, dataclasses.replace(one, copies=np.inf)):
+        with double_precision():
+            sizes, key = each.sizes(60), jax.random.key(0)
+            found.append(np.asarray(each.learner().fit(each.draw(sizes, key), sizes, key).readout))
+    np.testing.assert_array_equal(*found)

@@ -102,7 +102,7 @@ def group_codes(owner: str, groups: Any, points: int) -> Float[np.ndarray, " poi
 
 
 def require_room_for_each_group(owner: str, codes: np.ndarray, samples: float) -> None:
-    """Refuse training sets into which some group does not fit: where it is drawn first they would be empty."""
+    """Refuse training sets into which some group does not fit: drawn first it would leave them empty."""
     largest = int(np.bincount(codes.astype(int)).max())
     if samples < largest:
         allowed = f"{largest} or more: groups are drawn whole, and the largest has {largest} points"

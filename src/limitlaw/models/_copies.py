@@ -30,6 +30,7 @@ _FAINTEST = 1e-9
 
 def copy_count(value: Any) -> float:
     """Field converter: an integer from 1, or inf, as a float."""
+    value = value.item() if isinstance(value, (np.ndarray, np.generic)) and np.ndim(value) == 0 else value
     infinite = isinstance(value, (int, float)) and np.isposinf(value)
     whole = float(value).is_integer() if isinstance(value, float) and not infinite else True
     if not infinite and not (whole and is_count(int(value) if isinstance(value, float) else value, 1)):

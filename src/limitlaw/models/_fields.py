@@ -132,7 +132,7 @@ def require_kind(owner: str, field: str, value: Any, kind: type, allowed: str) -
     if isinstance(value, type):
         raise InvalidInput(owner, field, f"an instance such as {value.__name__}()", "the class itself")
     if not isinstance(value, kind):
-        raise InvalidInput(owner, field, allowed, reprlib.repr(value))
+        raise InvalidInput(owner, field, allowed, " ".join(reprlib.repr(value).split()))
 
 
 def require_sloped(

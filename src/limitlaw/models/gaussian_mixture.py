@@ -15,6 +15,7 @@ from limitlaw.message_passing.data import classified_data, require_all_classes
 from limitlaw.message_passing.solutions import solved_state
 from limitlaw.models._class_fields import indistinguishable, require_class_loss, require_gram, require_noise
 from limitlaw.models._fields import require_dim, require_fractions, require_positive
+from limitlaw.models._measured_mixture import measured_gram
 from limitlaw.models.base import AbstractSimulable, AbstractSolvable, Plan
 from limitlaw.numerics.gaussian_lattices import MOST_LATTICE, gaussian_points
 from limitlaw.simulation.class_training import ClassEstimate, train_classes
@@ -138,9 +139,10 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
     ) -> Self:
         """The mixture that a data set would be if its classes were isotropic Gaussian clusters.
 
-        Inner products of the measured means, less what the noise of n_k samples adds to their squared norms,
-        the pooled variance of a coordinate and the measured shares, at the n/d of the arrays. Measure it on
-        other samples than those of training, and change `samples_per_dim`, to leave their fluctuations out.
+        Inner products of the measured means, less what the noise of n_k samples adds to them (data may be
+        centred), the pooled variance of a coordinate and the measured shares, at the n/d of the arrays.
+        Measure it on other samples than those of training, and change `samples_per_dim`, to leave their
+        fluctuations out.
 
         Args:
             inputs: one row a sample, shape (n, d).
@@ -151,13 +153,13 @@ class GaussianMixture(AbstractSolvable, AbstractSimulable):
             InvalidInput: arrays that do not fit together, or means too close to be told from noise.
         """
         owner, loss = f"{cls.__name__}.of_data", CrossEntropy() if loss is None else loss
-        data = classified_data(owner, inputs, labels, loss).arrays
-        rows, hot = (np.asarray(part, dtype=float) for part in (data.inputs, data.labels))
+        with double_precision():
+            data = classified_data(owner, inputs, labels, loss).arrays
+            rows, hot, noise = (np.asarray(part) for part in (data.inputs, data.labels, data.noise))
         require_all_classes(owner, hot, "an absent one has no mean")
-        counts = hot.sum(axis=0)
-        means, variance = rows.T @ hot / counts, float(np.mean(data.noise))
-        gram = means.T @ means - np.diag(variance * rows.shape[1] / counts)
-        ratio, shares = rows.shape[0] / rows.shape[1], counts / len(rows)
+        variance = float(np.mean(noise))
+        gram = measured_gram(owner, rows, hot, variance)
+        ratio, shares = rows.shape[0] / rows.shape[1], hot.sum(axis=0) / len(rows)
         return cls(gram, variance, ratio, penalty, loss, shares, intercept)
 
     @property

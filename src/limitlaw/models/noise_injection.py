@@ -53,6 +53,7 @@ NOISE_INJECTION = Reference(
     },
 )
 
+_MOST_COPIES = 128
 _OFFSET = 1e-9
 """Mean features below this share of their size are zero."""
 
@@ -198,12 +199,24 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
         if not self._clean and self.copies > 1 and self.loss.breaks(jnp.ones(1), jnp.ones(1)).shape[-1]:
             allowed = "without kinks for two copies or more (experiments take any loss)"
             raise InvalidInput(type(self).__name__, "loss", allowed, self.loss.label)
+        self._check_few()
         refinement = 1 if any_traced(self) else refinement
         # Copies of a sample without noise are one and the same.
         copies = 1.0 if self._clean else self.copies
         square = isinstance(self.loss, Square)
         points = 1024 if square else max(1, 8 >> refinement)
         return Plan((copies, refinement), refined_count(1, refinement), points)
+
+    def _check_few(self) -> None:
+        """Copies of another loss than the square are averaged jointly: time and memory grow like l^2."""
+        few = self.copies <= _MOST_COPIES or np.isinf(self.copies)
+        if not (few or self._clean or isinstance(self.loss, Square)):
+            allowed = (
+                f"up to {_MOST_COPIES}, or inf, in theory with this loss (the rest is of order 1/copies)"
+            )
+            raise InvalidInput(
+                type(self).__name__, "copies", allowed, f"{self.copies:g}", self.meanings["copies"]
+            )
 
     def answer(self, plan: Plan, dim: Any) -> Solution:
         if dim is not None:
@@ -228,7 +241,7 @@ class NoiseInjection(AbstractSolvable, AbstractSimulable):
 
     def sizes(self, dim: int | None, test_samples: int | None = None) -> Sizes:
         owner = type(self).__name__
-        if np.isinf(self.copies) and not self._weighted:
+        if np.isinf(self.copies) and not self._weighted and not self._clean:
             allowed = (
                 "finite in an experiment, unless loss and penalty are square (40 are close to the limit)"
             )
@@ -281,10 +294,12 @@ class _Learner(eqx.Module):
 
     def _trainer(self, sizes: Sizes) -> SquareOnCopies | WeightedRidge | ConvexOnCopies:
         model = self.model
-        infinite = np.isinf(model.copies)
+        infinite = np.isinf(model.copies) and not model._clean
         assert sizes.padded_samples is not None
         deviation = jnp.sqrt(jnp.asarray(model.injected_variance))
-        risk = CopyRisk(deviation, 1 if infinite else int(model.copies), sizes.padded_samples)
+        # Copies of a sample without noise are one and the same.
+        copies = 1 if np.isinf(model.copies) else int(model.copies)
+        risk = CopyRisk(deviation, copies, sizes.padded_samples)
         if not model._weighted:
             return ConvexOnCopies(risk, model.loss, as_penalty(model.penalty))
         penalty = jnp.asarray(model.penalty)

@@ -58,7 +58,8 @@ def _plane(mean: Float[Array, "2"], covariance: Float[Array, "2 2"]) -> Float[Ar
     start = -mean[0] / first
     sloped = jnp.abs(slope) > 1e-9 * second
     turn = jnp.where(sloped, -mean[1] / jnp.where(sloped, slope, 1.0), REACH)
-    nodes, weights = split_gaussian(jnp.stack([start, turn]))
+    # Where both are one, the panels on the positive side must follow `start`: sorting keeps it the last.
+    nodes, weights = split_gaussian(jnp.stack([jax.lax.stop_gradient(turn), start]))
     return jnp.sum(jnp.where(nodes > start, weights, 0.0) * ndtr((mean[1] + slope * nodes) / rest))
 
 
