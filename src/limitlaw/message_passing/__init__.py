@@ -4,6 +4,8 @@ Each comes as the algorithm on given data and as what its limit says of it.
 """
 
 from limitlaw.message_passing.amp import amp
+from limitlaw.message_passing.matrix_amp import MatrixPassing, matrix_amp
+from limitlaw.message_passing.matrix_state_evolution import MatrixTrajectory, matrix_state_evolution
 from limitlaw.message_passing.record import MessagePassing
 from limitlaw.message_passing.sequential import sequential
 from limitlaw.message_passing.sequential_data import covariance_of_factors
@@ -28,6 +30,8 @@ from limitlaw.theory.sequential_memory import MemoryTrajectory
 
 __all__ = [
     "ContinuousTrajectory",
+    "MatrixPassing",
+    "MatrixTrajectory",
     "MemoryTrajectory",
     "MessagePassing",
     "SequentialPassing",
@@ -38,6 +42,8 @@ __all__ = [
     "continuous_limit",
     "covariance_of_factors",
     "haar_rotation",
+    "matrix_amp",
+    "matrix_state_evolution",
     "sequential",
     "sequential_experiment",
     "sequential_limit",
