@@ -290,6 +290,17 @@ def test_mistakes_are_sentences(arguments, options, sentence):
     assert sentence in str(caught.value)
 
 
+def test_the_error_over_all_points():
+    """Half of each at half of the points."""
+    found = ll.simulate(EXAMPLE, replicas=1, seed=0)
+    errors = {name: found.mean(name) for name in ("test_error", "train_error")}
+    whole = EXAMPLE.universe_error(errors)
+    assert whole == pytest.approx((errors["test_error"] + errors["train_error"]) / 2, rel=1e-12)
+    beyond = dataclasses.replace(EXAMPLE, samples=300, method="pooled")
+    with pytest.raises(ll.errors.InvalidInput, match=r"universe_error\.samples must be up to 200"):
+        beyond.universe_error(errors)
+
+
 def test_experiments_leave_points_to_test_on():
     with pytest.raises(ll.errors.InvalidInput, match="points must be left to test on"):
         ll.simulate(dataclasses.replace(EXAMPLE, samples=200))

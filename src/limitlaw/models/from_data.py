@@ -220,6 +220,21 @@ class FromData(AbstractSolvable, AbstractSimulable):
             return jnp.asarray(self.penalty)
         return jnp.asarray(self.penalty_per_sample) * jnp.asarray(self.samples)
 
+    def universe_error(self, errors: Any) -> float:
+        """Error over all N points, those of training included; some papers report it, it is no test error.
+
+        Args:
+            errors: a solution, or a mapping with `test_error` and `train_error`.
+
+        Raises:
+            InvalidInput: more samples than points.
+        """
+        share = float(self.samples) / self.points
+        if share > 1:
+            allowed = f"up to {self.points} for an error over all points"
+            raise InvalidInput(f"{type(self).__name__}.universe_error", "samples", allowed, self.samples)
+        return share * float(errors["train_error"]) + (1 - share) * float(errors["test_error"])
+
     def plan(self, refinement: int = 0) -> Plan:
         if self.groups is not None:
             allowed = (
