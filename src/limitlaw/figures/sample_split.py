@@ -25,6 +25,8 @@ BUDGETS = (4.0, 10.0, 30.0)
 """(n0 + n)/d."""
 
 _SHARES = np.linspace(0.03, 0.9, 30)
+_LARGEST = 1000
+"""Dimension at either scale: the largest budget is sixty times as many samples."""
 
 Measure = Callable[[GiantStep], tuple[float, float]]
 """Networks' mean test error and its standard error."""
@@ -56,9 +58,10 @@ def best_of_all(budget: float) -> Any:
 def draw_sample_split(scale: Scale, path: Path) -> tuple[list[str], list[list[str]]]:
     """Left: test error against the share of the step. Right: what the best split makes of a budget."""
     splits = {budget: best_split(budget) for budget in _FRONTIER}
+    dim = min(scale.dim, _LARGEST)
 
     def measure(model: GiantStep) -> tuple[float, float]:
-        return measured_error(model, scale.dim, scale.replicas, path)
+        return measured_error(model, dim, scale.replicas, path)
 
     with look():
         figure, axes = plt.subplots(1, 2, figsize=(11.6, 4.4))
@@ -76,7 +79,7 @@ def draw_sample_split(scale: Scale, path: Path) -> tuple[list[str], list[list[st
         axes[1].minorticks_off()
         axes[1].set_title("at the best split (numbers: its share, η/p, λ)")
         axes[1].legend()
-        draws = f"d = {scale.dim}, {scale.replicas} draws for each point"
+        draws = f"d = {dim}, {scale.replicas} draws for each point"
         figure.suptitle(f"tanh student, sine target, one giant step ({draws})", fontsize=11)
         save_picture(figure, path)
         plt.close(figure)
