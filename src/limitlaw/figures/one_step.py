@@ -34,7 +34,8 @@ def _batches() -> list[Panel]:
         }
         title = f"{names}, η/p = {step_size:g}, λ = {penalty:g}, p/d = 1"
         floor = best_linear_error(target)
-        panels.append(Panel(title, Study(network, over), "samples_per_dim", "n₀/d", floor, costly=True))
+        study = Study(network, over)
+        panels.append(Panel(title, study, "samples_per_dim", "n₀/d", floor, costly=True, finite_width=True))
     return panels
 
 
@@ -113,7 +114,7 @@ STUDY_FIGURES = {
     for figure in (
         StudyFigure(
             "one-step-samples",
-            "One giant step. Lines: exact limit of the network. Points: trained networks",
+            "One giant step. Lines: the limit with its leading 1/p term. Points: trained networks",
             _batches,
         ),
         StudyFigure("one-step-strengths", "Spiked random features: strength of the spike", _strengths),
