@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/limitlaw figure one-step-samples --scale quick -o demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=40
 
 test-all: .venv/installed
 	$(BIN)/python -m pytest -q --hypothesis-profile explore -n 2 --dist loadfile
