@@ -123,9 +123,9 @@ def _points(
 
 
 def draw_convergence(scale: Scale, path: Path) -> Table:
-    """Left: rates at several penalties. Middle: both sides of stability. Right: the two factors."""
+    """Left: rates at several penalties. Middle: both sides of stability. Right: the two factors, twice."""
     with look():
-        figure, axes = plt.subplots(1, 3, figsize=(16.2, 4.4))
+        figure, axes = plt.subplots(1, 4, figsize=(21.4, 4.4))
         rows: list[list[str]] = []
         for penalty, colour in zip(PENALTIES, COLOURS, strict=False):
             rows += _rate(axes[0], penalty, colour, scale)
@@ -133,10 +133,14 @@ def draw_convergence(scale: Scale, path: Path) -> Table:
         axes[0].set_title("random labels, stationary start\n(dashed: de Almeida-Thouless factor)")
         axes[0].legend(title="λ")
         rows += _sides(axes[1], scale)
-        _factors(axes[2])
+        _factors(axes[2], "penalty", np.geomspace(0.01, 2.0, 9), "penalty λ")
+        axes[2].set_title("factors per step, orthonormal means")
+        _factors(axes[3], "samples_per_dim", np.geomspace(0.2, 10.0, 11), "samples per dimension n/d")
+        axes[3].set_title("the same at λ = 0.1")
+        axes[3].legend(fontsize=8)
         draws = f"d = {scale.dim}, {scale.replicas} draws"
         figure.suptitle(
-            f"cross-entropy and three classes where not said otherwise, n/d = 2 ({draws})", y=1.04
+            f"cross-entropy and three classes, n/d = 2, where not said otherwise ({draws})", y=1.04
         )
         save_picture(figure, path)
         plt.close(figure)
@@ -216,16 +220,13 @@ def _late(name: str, factor: float, runs: list[np.ndarray]) -> list[str]:
     return [f"{name}: factor", until, f"{factor:.5g}", f"{rate:.5g}", f"{rate * error:.2g}", f"{z:+.1f}"]
 
 
-def _factors(place: Axes) -> None:
-    """Both factors against the penalty, for two noise levels."""
-    penalties = np.geomspace(0.01, 2.0, 9)
+def _factors(place: Axes, field: str, values: np.ndarray, label: str) -> None:
+    """Both factors against a field, for two noise levels."""
     for noise, colour in zip((0.5, 0.2), COLOURS, strict=False):
-        models = [dataclasses.replace(THREE, noise_variance=noise, penalty=penalty) for penalty in penalties]
+        noisy = dataclasses.replace(THREE, noise_variance=noise)
+        models = [dataclasses.replace(noisy, **{field: value}) for value in values]
         factors = np.array([model.stability(solve(model))[:2] for model in models])
-        place.plot(penalties, factors[:, 1], color=colour, label=f"Δ = {noise:g}: order parameters")
-        place.plot(
-            penalties, factors[:, 0], color=colour, ls="--", label=f"Δ = {noise:g}: de Almeida-Thouless"
-        )
+        place.plot(values, factors[:, 1], color=colour, label=f"Δ = {noise:g}: order parameters")
+        place.plot(values, factors[:, 0], color=colour, ls="--", label=f"Δ = {noise:g}: de Almeida-Thouless")
     place.axhline(1.0, color="0.35", ls=":", lw=1.2)
-    place.set(xscale="log", yscale="log", xlabel="penalty λ", title="factors per step, orthonormal means")
-    place.legend(fontsize=8)
+    place.set(xscale="log", yscale="log", xlabel=label)
