@@ -66,12 +66,12 @@ def optimise(
     Args:
         model: where the search starts; its other fields stay. Not needed when `over` is a function.
         minimise: name of an observable.
-        over: name or names of scalar or vector fields: ratios, `penalty`, `step_size` and `bulk_variance` are
-            searched by their logarithm (of a penalty that is an object, its positive strengths);
-            `fraction` and `readout_fraction` as the softmax of free numbers, so that they stay shares that
-            sum to one (None starts from equal ones); `alignment` inside the unit ball, by the artanh of its
-            norm; all others as they are. Or a function from an unconstrained vector to a model, so that a
-            constraint such as a fixed budget of samples is one line.
+        over: name or names of scalar or vector fields: ratios, `penalty`, `step_size`, `bulk_variance` and
+            `injected_variance` are searched by their logarithm (of a penalty that is an object, its
+            positive strengths); `fraction` and `readout_fraction` as the softmax of free numbers, so that
+            they stay shares that sum to one (None starts from equal ones); `alignment` inside the unit ball,
+            by the artanh of its norm; all others as they are. Or a function from an unconstrained vector to
+            a model, so that a constraint such as a fixed budget of samples is one line.
         start: initial vector, when `over` is a function.
         dim: as in `solve`.
         steps: iterations allowed, one or more.

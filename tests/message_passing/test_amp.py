@@ -182,6 +182,24 @@ def test_changes_from_a_stationary_start(case):
 
 
 @pytest.mark.slow
+def test_distances_from_a_stationary_start_are_the_changes():
+    """|W_t - W|^2/d at the minimum W is as much as |W_(t+1) - W_t|^2/d; three draws at d = 1000."""
+    model = vary(**RATES["square"])
+    solution = ll.solve(model)
+    theory = ll.message_passing.stationary_changes(model, solution, 4)
+    found = []
+    for seed in range(3):
+        data = draw(model, 1000, seed)
+        minimum = run(model, data).weights
+        start = ll.message_passing.stationary_start(model, solution, data[2], seed)
+        path = [run(model, data, steps=step, start=start, throw=False).weights for step in (1, 2, 3)]
+        found.append([np.sum((weights - minimum) ** 2) / 1000 for weights in (start[0], *path)])
+    logs = np.log(found)
+    error = logs.std(axis=0, ddof=1) / np.sqrt(len(logs))
+    assert np.all(np.abs(logs.mean(axis=0) - np.log(theory)) <= 4 * error + 0.03)
+
+
+@pytest.mark.slow
 def test_square_changes_are_geometric():
     model = vary(loss=Square)
     solution = ll.solve(model)

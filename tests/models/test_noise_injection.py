@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import erf, ndtr
 
 import limitlaw as ll
 from limitlaw.checks import check_model
 from limitlaw.core.keys import replica_key
 from limitlaw.core.precision import double_precision
+from limitlaw.simulation.noisy_copies import smoothed_design
 from limitlaw.theory.injected_noise import copy_features
 from limitlaw.theory.latent import refined_count
 
@@ -57,10 +59,12 @@ def test_constants_in_closed_form(spread):
         [shared, own], [common - slope**2, 1 - common - slope**2 * spread**2], atol=1e-8
     )
     mean, slope, shared, own, _ = constants(A.ReLU(), spread)
-    ratio = 1 / square
+    ratio, power = 1 / square, square / 2
     common = square / (2 * np.pi) * (np.sqrt(1 - ratio**2) + ratio * (np.pi - np.arccos(ratio)))
     np.testing.assert_allclose([mean, slope], [np.sqrt(square / 2 / np.pi), 0.5], rtol=1e-10)
-    np.testing.assert_allclose(shared, common - mean**2 - slope**2, atol=1e-9)
+    np.testing.assert_allclose(
+        [shared, own], [common - mean**2 - slope**2, power - common - slope**2 * spread**2], atol=1e-9
+    )
 
 
 @pytest.mark.slow
@@ -145,13 +149,42 @@ def test_no_peak_is_left_with_infinitely_many_copies():
     assert np.all(theory["train_loss"] > 0.01)
 
 
-def test_the_weighted_ridge_of_small_noise_is_that_of_the_jacobian():
+SMOOTHED = {
+    "erf": (A.Erf(1.0), lambda g, s: erf(g / np.sqrt(1 + 2 * s**2))),
+    "sign": (A.Sign(), lambda g, s: erf(g / (s * np.sqrt(2)))),
+    "relu": (A.ReLU(), lambda g, s: g * ndtr(g / s) + s * np.exp(-((g / s) ** 2) / 2) / np.sqrt(2 * np.pi)),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_smoothed_features_in_closed_form(name):
+    """Means over the noise at drawn fields, whose spread goes with each row's own norm."""
+    activation, closed = SMOOTHED[name]
+    stated = model(activation, LINEAR, 1.5, 1.0, 0.05, np.inf, 0.6)
+    with double_precision():
+        instance = stated.draw(stated.sizes(12), replica_key(0, "smoothed", 0))
+        inputs = np.random.default_rng(0).standard_normal((20, 12))
+        found = np.asarray(smoothed_design(instance, jnp.asarray(inputs), jnp.asarray(0.6)))
+        weights = np.asarray(instance.weights)
+    spreads = 0.6 * np.linalg.norm(weights, axis=1)
+    np.testing.assert_allclose(found * np.sqrt(12), closed(inputs @ weights.T, spreads), atol=1e-12)
+
+
+JACOBIAN = {
+    "tanh": (A.Tanh(), lambda g: 1 / np.cosh(g) ** 2),
+    "erf": (A.Erf(1.0), lambda g: 2 / np.sqrt(np.pi) * np.exp(-(g**2))),
+    "softplus": (A.Softplus(), lambda g: 1 / (1 + np.exp(-g))),
+}
+
+
+@pytest.mark.parametrize("name", JACOBIAN)
+def test_the_weighted_ridge_of_small_noise_is_that_of_the_jacobian(name):
     """Delta (slope^2 F F' + (E s'^2 - slope^2) 1): Tikhonov's penalty."""
-    spread = 1e-3
-    ridge = model(A.Tanh(), LINEAR, 1.0, 1.0, 0.1, np.inf, spread).equivalent_ridge()
+    spread, (activation, slope) = 1e-3, JACOBIAN[name]
+    ridge = model(activation, LINEAR, 1.0, 1.0, 0.1, np.inf, spread).equivalent_ridge()
     g, weights = np.polynomial.hermite_e.hermegauss(80)
     weights = weights / weights.sum()
-    slopes = 1 / np.cosh(g) ** 2
+    slopes = slope(g)
     mean, power = weights @ slopes, weights @ slopes**2
     expected = spread**2 * np.array([power - mean**2, mean**2])
     np.testing.assert_allclose([ridge.on_identity, ridge.on_gram], expected, rtol=1e-4)
@@ -213,6 +246,7 @@ def test_infinitely_many_copies_of_labels_err_like_very_many():
     assert errors[0] == pytest.approx(errors[1], abs=0.002)
 
 
+LOG_COSH = L.Loss(lambda y, f: jnp.logaddexp(y - f, f - y) - np.log(2))
 CASES = {
     "square, one copy": (A.Tanh(), LINEAR, 1.5, 1.0, 0.05, 1, 0.5, L.Square()),
     "square, five copies": (A.Tanh(), LINEAR, 1.5, 1.0, 0.05, 5, 0.5, L.Square()),
@@ -226,6 +260,9 @@ CASES = {
     "logistic, two copies": (A.Tanh(), T.SignLabels(), 1.5, 1.0, 0.05, 2, 0.5, L.Logistic()),
     "logistic, five copies": (A.Tanh(), T.SignLabels(), 1.5, 1.0, 0.05, 5, 0.5, L.Logistic()),
     "logistic, forty copies": (A.Tanh(), T.SignLabels(), 0.5, 0.6, 0.05, 40, 0.5, L.Logistic()),
+    "sign labels, infinitely many": (A.Tanh(), T.SignLabels(0.1), 1.5, 1.0, 0.05, np.inf, 0.5, L.Square()),
+    "logistic with relu, two copies": (A.ReLU(), T.SignLabels(), 1.5, 1.0, 0.05, 2, 0.5, L.Logistic()),
+    "own log-cosh, three copies": (A.Tanh(), LINEAR, 1.5, 1.0, 0.05, 3, 0.5, LOG_COSH),
     "square, five copies of few samples": (A.Erf(), LINEAR, 0.15, 1.5, 1e-3, 5, 0.5, L.Square()),
 }
 QUICK = {"square, two copies", "square, infinitely many"}

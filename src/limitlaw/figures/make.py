@@ -88,6 +88,8 @@ DRAWN = {
     "kernel-universality": "kernel_matrices:draw_universality",
     "attention-best-contexts": "attention:draw_best_contexts",
     "attention-task-diversity": "task_diversity:draw_task_diversity",
+    "noise-coefficients": "weighted_ridge:draw_coefficients",
+    "noise-many-copies": "weighted_ridge:draw_many_copies",
     "amp-trajectories": "message_passing:draw_trajectories",
     "amp-convergence": "message_passing:draw_convergence",
     "data-learning-curve": "data_curves:draw_curves",
@@ -143,7 +145,9 @@ def _curves_of(panel: Panel) -> dict[str, list]:
 def _thinned(panel: Panel, scale: Scale) -> Study:
     """The points of the experiment."""
     if panel.at is not None:
-        axes = {axis.name: axis.values for axis in panel.study.axes}
+        axes: dict = {axis.name: axis.values for axis in panel.study.axes}
+        if panel.unmeasured:
+            axes[panel.legend] = [value for value in axes[panel.legend] if value not in panel.unmeasured]
         return Study(panel.study.model, axes | {panel.x: list(panel.at)})
     points = 2 * scale.points // 3 if panel.costly else scale.points
     return panel.study.thin(**{panel.x: max(points, 2)})

@@ -36,10 +36,15 @@ PENALTIES = (0.02, 0.1, 0.5)
 RANDOM = dataclasses.replace(THREE, mean_gram=np.zeros((3, 3)), noise_variance=1.0)
 """Random labels: no outliers of the inputs bend the late rate at finite size."""
 
+PAIR = dataclasses.replace(THREE, mean_gram=np.array([[1.0, -1.0], [-1.0, 1.0]]))
+"""One direction of the means, so one outlier at finite size: no largest of several to be biased."""
+SEPARATED = dataclasses.replace(PAIR, noise_variance=0.1, penalty=0.01)
+REGRESSION = dataclasses.replace(PAIR, noise_variance=0.4, loss=Square())
 SIDES = {
-    "Δ = 0.5, λ = 0.1": (THREE, 0.0),
-    "Δ = 0.2, λ = 0.01": (dataclasses.replace(THREE, noise_variance=0.2, penalty=0.01), 0.0),
-    "the same, damping 0.4": (dataclasses.replace(THREE, noise_variance=0.2, penalty=0.01), 0.4),
+    "square, Δ = 0.4": (REGRESSION, 0.0),
+    "cross-entropy, Δ = 0.1": (SEPARATED, 0.0),
+    "square, Δ = 0.4, damping 0.4": (REGRESSION, 0.4),
+    "cross-entropy, Δ = 0.1, damping 0.3": (SEPARATED, 0.3),
 }
 
 _STEPS, _LONG = 12, 40
@@ -118,9 +123,9 @@ def _points(
 
 
 def draw_convergence(scale: Scale, path: Path) -> Table:
-    """Left: rates at several penalties. Middle: both sides of stability. Right: the two factors."""
+    """Left: rates at several penalties. Middle: both sides of stability. Right: the two factors, twice."""
     with look():
-        figure, axes = plt.subplots(1, 3, figsize=(16.2, 4.4))
+        figure, axes = plt.subplots(1, 4, figsize=(21.4, 4.4))
         rows: list[list[str]] = []
         for penalty, colour in zip(PENALTIES, COLOURS, strict=False):
             rows += _rate(axes[0], penalty, colour, scale)
@@ -128,9 +133,15 @@ def draw_convergence(scale: Scale, path: Path) -> Table:
         axes[0].set_title("random labels, stationary start\n(dashed: de Almeida-Thouless factor)")
         axes[0].legend(title="λ")
         rows += _sides(axes[1], scale)
-        _factors(axes[2])
+        _factors(axes[2], "penalty", np.geomspace(0.01, 2.0, 9), "penalty λ")
+        axes[2].set_title("factors per step, orthonormal means")
+        _factors(axes[3], "samples_per_dim", np.geomspace(0.2, 10.0, 11), "samples per dimension n/d")
+        axes[3].set_title("the same at λ = 0.1")
+        axes[3].legend(fontsize=8)
         draws = f"d = {scale.dim}, {scale.replicas} draws"
-        figure.suptitle(f"cross-entropy, three classes, n/d = 2 ({draws})", y=1.04)
+        figure.suptitle(
+            f"cross-entropy and three classes, n/d = 2, where not said otherwise ({draws})", y=1.04
+        )
         save_picture(figure, path)
         plt.close(figure)
     return HEADER, rows
@@ -151,41 +162,71 @@ def _rate(place: Axes, penalty: float, colour: str, scale: Scale) -> list[list[s
 
 
 def _sides(place: Axes, scale: Scale) -> list[list[str]]:
-    """Runs from no readout with the late rate that is predicted; their table has rates."""
+    """Runs that settle and runs that grow, one drawn of each; their table has rates of all draws."""
     rows: list[list[str]] = []
     for (name, (model, damping)), colour in zip(SIDES.items(), COLOURS, strict=False):
-        run = drawn_run(model, scale.dim, 0, steps=_LONG, damping=damping, tolerance=1e-14)
-        factor = model.stability(solve(model)).damped(damping)
-        steps = np.arange(1, len(run.changes) + 1)
-        label = f"{name}: factor of |W(t) - W| {factor:.2f}"
-        place.plot(steps, run.changes, "o-", ms=3, color=colour, label=label)
-        rows.append(_late(name, factor, run.changes))
-        if factor < 1:
-            line = run.changes[-1] * factor ** (2.0 * (steps - steps[-1]))
-            place.plot(steps, line, color=colour, ls="--", lw=1.0)
-    place.set(yscale="log", ylim=(1e-28, 1e4), xlabel="step")
-    place.set_title("orthonormal means, from W = 0 (one draw)\n(dashed: theory's late rate)")
+        solution = solve(model)
+        factor = model.stability(solution).damped(damping)
+        runs = [_long_run(model, seed, scale.dim, damping, solution) for seed in range(scale.replicas)]
+        first = runs[0]
+        place.plot(
+            np.arange(1, len(first) + 1), first, "o-", ms=3, color=colour, label=f"{name}: {factor:.2f}"
+        )
+        _dash(place, first, factor, colour)
+        rows.append(_late(name, factor, runs))
+    place.set(yscale="log", ylim=(1e-14, 1e20), xlabel="step")
+    place.set_title("means ±μ, stationary start, one draw\n(dashed: theory's factor of |W(t) - W|)")
     place.legend(fontsize=7.5)
     return rows
 
 
-def _late(name: str, factor: float, changes: np.ndarray) -> list[str]:
-    """Factor of |W(t) - W| over the last half of a run, theory and one draw."""
-    half = len(changes) // 2
-    rate = (changes[-1] / changes[half]) ** (0.5 / (len(changes) - 1 - half))
-    return [f"{name}: late factor", f"{len(changes)}", f"{factor:.5g}", f"{rate:.5g}", "", ""]
+def _long_run(model: GaussianMixture, seed: int, dim: int, damping: float, solution: Any) -> np.ndarray:
+    run = drawn_run(model, dim, seed, steps=_LONG, damping=damping, tolerance=1e-14, stationary=solution)
+    # A step beyond all bounds ends a run and is recorded as no change.
+    return run.changes[run.changes > 0]
 
 
-def _factors(place: Axes) -> None:
-    """Both factors against the penalty, for two noise levels."""
-    penalties = np.geomspace(0.01, 2.0, 9)
+def _dash(place: Axes, changes: np.ndarray, factor: float, colour: str) -> None:
+    """The predicted rate, beside the window in which a run's own is measured."""
+    steps = _window(changes, factor)
+    middle = np.mean(np.log(changes[steps])) - 2 * np.log(factor) * np.mean(steps)
+    place.plot(steps + 1, 5 * np.exp(middle) * factor ** (2.0 * steps), color=colour, ls="--", lw=1.2)
+
+
+def _window(changes: np.ndarray, factor: float) -> np.ndarray:
+    """Steps at which one mode is alone: the last half, or past the smallest change until it saturates."""
+    if factor < 1:
+        return np.arange(len(changes) // 2, len(changes))
+    first = int(np.argmin(changes[: len(changes) // 2])) + 1
+    saturated = np.argmax(changes[first:] > _SATURATED * np.max(changes[first:]))
+    return first + np.arange(max(int(saturated), 2))
+
+
+_SATURATED = 0.03
+"""Share of the largest change below which a run that swings without end still grows."""
+
+
+def _late(name: str, factor: float, runs: list[np.ndarray]) -> list[str]:
+    """Factor of |W(t) - W| in the window, theory and draws; their errors are of its logarithm."""
+    windows = [_window(changes, factor) for changes in runs]
+    logs = [
+        np.polyfit(steps, np.log(changes[steps]) / 2, 1)[0]
+        for changes, steps in zip(runs, windows, strict=True)
+    ]
+    mean, error = np.mean(logs), np.std(logs, ddof=1) / np.sqrt(len(logs))
+    z = (mean - np.log(factor)) / error
+    until = f"until {max(steps[-1] for steps in windows) + 1}"
+    rate = np.exp(mean)
+    return [f"{name}: factor", until, f"{factor:.5g}", f"{rate:.5g}", f"{rate * error:.2g}", f"{z:+.1f}"]
+
+
+def _factors(place: Axes, field: str, values: np.ndarray, label: str) -> None:
+    """Both factors against a field, for two noise levels."""
     for noise, colour in zip((0.5, 0.2), COLOURS, strict=False):
-        models = [dataclasses.replace(THREE, noise_variance=noise, penalty=penalty) for penalty in penalties]
+        noisy = dataclasses.replace(THREE, noise_variance=noise)
+        models = [dataclasses.replace(noisy, **{field: value}) for value in values]
         factors = np.array([model.stability(solve(model))[:2] for model in models])
-        place.plot(penalties, factors[:, 1], color=colour, label=f"Δ = {noise:g}: order parameters")
-        place.plot(
-            penalties, factors[:, 0], color=colour, ls="--", label=f"Δ = {noise:g}: de Almeida-Thouless"
-        )
+        place.plot(values, factors[:, 1], color=colour, label=f"Δ = {noise:g}: order parameters")
+        place.plot(values, factors[:, 0], color=colour, ls="--", label=f"Δ = {noise:g}: de Almeida-Thouless")
     place.axhline(1.0, color="0.35", ls=":", lw=1.2)
-    place.set(xscale="log", yscale="log", xlabel="penalty λ", title="factors per step, orthonormal means")
-    place.legend(fontsize=8)
+    place.set(xscale="log", yscale="log", xlabel=label)

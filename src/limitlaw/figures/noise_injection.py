@@ -3,7 +3,6 @@
 import numpy as np
 
 from limitlaw._optimise import optimise
-from limitlaw._solve import solve
 from limitlaw.figures.panels import Panel, StudyFigure
 from limitlaw.models import NoiseInjection
 from limitlaw.studies import Study
@@ -44,21 +43,13 @@ def _strength() -> list[Panel]:
     return [Panel("n/d = 1.2, p/d = 1, λ = 0.001", study, "injected_variance", "copies", floor, True, at=at)]
 
 
-def _many() -> list[Panel]:
-    """The way to infinitely many copies."""
-    counts = [1, 2, 3, 5, 8, 12, 20, 40]
-    limit = float(solve(injected(np.inf, 0.25, penalty=0.01))["test_error"])
-    study = Study(injected(1, 0.25, penalty=0.01), {"copies": counts, "width_per_dim": [0.5, 1.0]})
-    floor = (limit, "weighted ridge, p/d = 1")
-    return [Panel("n/d = 1.2, λ = 0.01", study, "copies", "p/d", floor, True, at=[1, 2, 5, 12, 40])]
-
-
 def _labels() -> list[Panel]:
     """Sign labels: 0/1 error of logistic regression against the width."""
     network = NoiseInjection(Tanh(), SignLabels(0.1), 1.5, 1.0, 0.02, 1, 0.25, loss=Logistic())
     at = [0.4, 1.0, 2.5]
-    over = {"width_per_dim": _with(np.geomspace(0.3, 4.0, 14), at), "copies": [1, 2, 5]}
-    shared = {"x": "width_per_dim", "legend": "copies", "logx": True, "at": at}
+    over = {"width_per_dim": _with(np.geomspace(0.3, 4.0, 14), at), "copies": [1, 2, 5, np.inf]}
+    # No experiment has infinitely many copies of a loss that is not square.
+    shared = {"x": "width_per_dim", "legend": "copies", "logx": True, "at": at, "unmeasured": (np.inf,)}
     study = Study(network, over)
     return [
         Panel("0/1 error on clean inputs", study, **shared),
@@ -76,7 +67,6 @@ STUDY_FIGURES = {
     for figure in (
         StudyFigure("noise-copies", "Injected noise: copies and the peak", _copies, _DIMS),
         StudyFigure("noise-strength", "Injected noise against a ridge", _strength, _DIMS),
-        StudyFigure("noise-many-copies", "Injected noise of variance 0.25: many copies", _many, _DIMS),
         StudyFigure("noise-labels", "Injected noise of variance 0.25, logistic loss", _labels, _DIMS),
     )
 }

@@ -35,6 +35,7 @@ class Panel(NamedTuple):
         quantity: what is drawn; None for the model's headline.
         at: where along x experiments are made, in place of `Scale.points` points.
         limits: of the ordinate.
+        unmeasured: values of the legend's axis for which there is a theory only.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Panel(NamedTuple):
     quantity: str | None = None
     at: Sequence[float] | None = None
     limits: tuple[float, float] | None = None
+    unmeasured: Sequence[float] = ()
 
 
 class StudyFigure(NamedTuple):
