@@ -38,17 +38,7 @@ def draw_coefficients(scale: Scale, path: Path) -> Table:
     with look():
         figure, axes = plt.subplots(1, 2, figsize=(11.6, 4.2))
         for (name, activation), colour in zip(ACTIVATIONS.items(), COLOURS, strict=False):
-            cases = [dataclasses.replace(injected(np.inf, s**2), activation=activation) for s in LEVELS]
-            lines = np.array([case.equivalent_ridge() for case in cases]).T
-            for place, line in zip(axes, lines, strict=True):
-                place.plot(LEVELS, line, color=colour, label=name)
-            for s in MEASURED_LEVELS:
-                model = dataclasses.replace(cases[0], injected_variance=s**2)
-                found = kept_replicas(_conditional_covariance, model, dim, scale.replicas, path)["ridge"]
-                for place, part, value, exact in zip(
-                    axes, ("on 1", "on F F'"), found.T, model.equivalent_ridge(), strict=True
-                ):
-                    rows.append(_point(place, f"{name}, {part}", s, exact, value, colour))
+            rows += _coefficients(axes, name, activation, colour, dim, scale.replicas, path)
         for place, title in zip(axes, ("coefficient of 1", "coefficient of F F'"), strict=True):
             logarithmic(place)
             place.set(yscale="log", ylim=(1e-4, 4.0), xlabel="noise level s = √Δ", title=title)
@@ -57,6 +47,23 @@ def draw_coefficients(scale: Scale, path: Path) -> Table:
         save_picture(figure, path)
         plt.close(figure)
     return HEADER, rows
+
+
+def _coefficients(
+    axes: Any, name: str, activation: Any, colour: str, dim: int, replicas: int, path: Path
+) -> list[list[str]]:
+    cases = [dataclasses.replace(injected(np.inf, s**2), activation=activation) for s in LEVELS]
+    for place, line in zip(axes, np.array([case.equivalent_ridge() for case in cases]).T, strict=True):
+        place.plot(LEVELS, line, color=colour, label=name)
+    rows: list[list[str]] = []
+    for s in MEASURED_LEVELS:
+        model = dataclasses.replace(cases[0], injected_variance=s**2)
+        found = kept_replicas(_conditional_covariance, model, dim, replicas, path)["ridge"]
+        parts = zip(axes, ("on 1", "on F F'"), model.equivalent_ridge(), found.T, strict=True)
+        rows += [
+            _point(place, f"{name}, {part}", s, exact, values, colour) for place, part, exact, values in parts
+        ]
+    return rows
 
 
 def _conditional_covariance(model: Any, dim: int, replica: int) -> dict[str, np.ndarray]:
