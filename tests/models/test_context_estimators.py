@@ -128,6 +128,7 @@ def test_a_size_without_a_finite_size_term_is_refused(kappa, dim):
     assert one["icl_error"] == pytest.approx(2.1, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_contract():
     check_model(Ridge.example(), replicas=12, throw=True)
     check_model(Discrete.example(), experiment=False, throw=True)

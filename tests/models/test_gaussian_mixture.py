@@ -290,9 +290,9 @@ def agree(model, dim, replicas, seed=0, room=0.01):
     assert np.max(measured["certificate"]) < 1e-10
 
 
-def test_small_experiment():
-    agree(vary(**UNEVEN), 200, 8)
-    agree(vary(loss=Square, **UNEVEN), 200, 8)
+@pytest.mark.parametrize("loss", [Cross, pytest.param(Square, marks=pytest.mark.slow)])
+def test_small_experiment(loss):
+    agree(vary(loss=loss, **UNEVEN), 200, 8)
 
 
 CASES = {

@@ -117,6 +117,7 @@ def test_exact_theories_state_no_error():
     assert ll.models.FrozenFeatures.example().accuracy == 0.0
 
 
+@pytest.mark.slow
 def test_contract():
     check_model(SINE, experiment=False, throw=True)
 

@@ -204,6 +204,7 @@ def test_three_dimensions_need_many_degrees():
         )
 
 
+@pytest.mark.slow
 def test_contract():
     check_model(Features.example(), replicas=6, throw=True)
     check_model(Kernel.example(), experiment=False, throw=True)

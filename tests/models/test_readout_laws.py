@@ -112,6 +112,7 @@ def test_letters_drawn_from_the_law(model, law):
         assert abs(mean - theory) < 4 * error + 10 / dim * theory, (name, theory, mean, error)
 
 
+@pytest.mark.slow
 def test_networks_measure_what_no_letter_owns():
     measured = ll.simulate(SMALL, dim=30, replicas=2)
     assert set(measured.observables) == {
