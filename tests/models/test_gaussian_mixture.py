@@ -407,6 +407,10 @@ def test_the_mixture_of_drawn_data():
     away = np.eye(3) - np.array([0.5, 0.3, 0.2])
     kept = Mixture.of_data(centred, np.asarray(sizes.classes), 0.1).mean_gram
     np.testing.assert_allclose(kept, away @ np.asarray(found.mean_gram) @ away.T, atol=1e-10)
+    # Half of the rows of centred data are centred up to noise.
+    half = Mixture.of_data(centred[::2], np.asarray(sizes.classes)[::2], 0.1)
+    assert np.asarray(half.class_fractions) @ half.mean_gram == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(half.mean_gram, kept, atol=0.5)
     np.testing.assert_allclose(found.class_fractions, model.class_fractions, atol=1e-3)
     assert float(found.noise_variance) == pytest.approx(0.5, rel=0.01)
     assert float(found.samples_per_dim) == 20

@@ -106,6 +106,7 @@ FIGURES = {
     "network-kernels": "spectra of both kernels of a random network, one to three hidden layers",
     "step-outlier": "the outlier of one gradient step: singular value and overlaps against the step",
     "mixture-errors": "three Gaussian classes: test and training error, cross-entropy and square loss",
+    "mixture-separability": "three classes: training errors at small penalties, separable draws, real digits",
     "amp-trajectories": "message passing: order parameters at each step, on state evolution",
     "amp-convergence": "message passing: how fast it settles, and both sides of its stability",
     "sequential-lines": "latent Gaussian models: the lines beyond which message passing fails",

@@ -90,6 +90,7 @@ DRAWN = {
     "attention-task-diversity": "task_diversity:draw_task_diversity",
     "noise-coefficients": "weighted_ridge:draw_coefficients",
     "noise-many-copies": "weighted_ridge:draw_many_copies",
+    "mixture-separability": "separability:draw_separability",
     "amp-trajectories": "message_passing:draw_trajectories",
     "amp-convergence": "message_passing:draw_convergence",
     "data-learning-curve": "data_curves:draw_curves",

@@ -12,8 +12,9 @@ def measured_gram(
 ) -> Float[np.ndarray, "K K"]:
     """Gram matrix of the means, the noise of n_k samples taken off.
 
-    The mean of n_k samples is off by noise of squared norm d variance/n_k. Where the mean of all rows is
-    taken out of the data, so it is out of the noise: what is left is exactly singular along the shares.
+    The mean of n_k samples is off by noise of squared norm d variance/n_k. Data whose mean over all rows is
+    no more than noise count as centred: it is taken out of means and noise, and the matrix is singular
+    along the shares.
 
     Raises:
         InvalidInput: the noise is larger than the distance of some classes.
@@ -21,9 +22,9 @@ def measured_gram(
     counts = hot.sum(axis=0)
     means, noise = rows.T @ hot / counts, np.diag(variance * rows.shape[1] / counts)
     shares = counts / len(rows)
-    if np.linalg.norm(means @ shares) <= _CENTRED * np.linalg.norm(means):
+    if np.sum((means @ shares) ** 2) <= _CENTRED * variance * rows.shape[1] / len(rows):
         kept = np.eye(len(counts)) - shares
-        noise = kept @ noise @ kept.T
+        means, noise = means @ kept.T, kept @ noise @ kept.T
     gram = means.T @ means - noise
     least = negative_eigenvalue(gram)
     if least is not None:
@@ -33,4 +34,5 @@ def measured_gram(
     return gram
 
 
-_CENTRED = 1e-8
+_CENTRED = 2.0
+"""Squared norm of the mean of all rows, in units of its noise."""
