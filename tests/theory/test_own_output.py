@@ -41,7 +41,7 @@ def predicted_pairs(model):
     """E_kl over the dimension: the rows' own variance, and what the step on the output changes."""
     step: Step = model._step()
     shares = jnp.asarray(model._fractions)
-    own = step.own_output(shares).isotropic(step.batch().dims_per_sample)
+    own = step.own_output(shares).isotropic(step.dims_per_sample)
     weight = np.sqrt(np.outer(shares, shares))
     return np.diag(np.asarray(model._row_law().variance)) + weight * np.asarray(own)
 

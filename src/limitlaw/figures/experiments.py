@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from limitlaw._label import model_attributes
 from limitlaw._simulate import run_spectrum
@@ -63,3 +64,13 @@ def _folder(model: Any, dim: int, picture: Path) -> Path:
     """One store for each model and size; other models of the figure lie beside it."""
     stem = picture.with_suffix("")
     return stem.with_name(f"{stem.name}-cells") / f"{fingerprint(model)[:16]}-{dim}"
+
+
+def drawn_point(
+    place: Axes, case: str, where: float, theory: float, values: np.ndarray, colour: str, mark: str = "o"
+) -> list[str]:
+    """A mean over draws with its error bar; its row of the table."""
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    place.errorbar(where, mean, yerr=error, fmt=mark, color=colour, capsize=2.5)
+    z = (mean - theory) / error
+    return [case, f"{where:g}", f"{theory:.5g}", f"{mean:.5g}", f"{error:.2g}", f"{z:+.1f}"]

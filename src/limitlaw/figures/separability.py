@@ -4,6 +4,7 @@ For arXiv 2106.03791, beyond its two classes; parameters are ours.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -16,7 +17,7 @@ from scipy.optimize import linprog
 from limitlaw._solve import solve
 from limitlaw.core.keys import named
 from limitlaw.core.precision import double_precision
-from limitlaw.figures.experiments import kept_replicas
+from limitlaw.figures.experiments import drawn_point, kept_replicas
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
 from limitlaw.figures.user_data import digits
@@ -58,29 +59,26 @@ def draw_separability(scale: Scale, path: Path) -> Table:
 def _threshold(place: Axes, name: str, model: GaussianMixture, scale: Scale, path: Path) -> list[list[str]]:
     dim, draws = min(scale.dim, _MOST), 2 * scale.replicas
     for penalty, colour in zip(PENALTIES, COLOURS, strict=False):
-        models = [dataclasses.replace(model, penalty=penalty, samples_per_dim=ratio) for ratio in _SAMPLES]
-        errors = [float(solution["train_error"]) for solution in map(solve, models)]
-        place.plot(_SAMPLES, errors, color=colour, label=f"training error, λ = {penalty:g}")
+        line = _theory(dataclasses.replace(model, penalty=penalty), _SAMPLES, "train_error")
+        place.plot(_SAMPLES, line, color=colour, label=f"training error, λ = {penalty:g}")
+    points = _theory(model, _DRAWN, "train_error")
     rows, other = [], place.twinx()
-    for ratio in _DRAWN:
+    for ratio, theory in zip(_DRAWN, points, strict=True):
         drawn = dataclasses.replace(model, samples_per_dim=ratio)
-        share = kept_replicas(_separable, drawn, dim, draws, path)["separable"]
-        other.plot(ratio, np.mean(share), "ko", ms=4)
-        theory = float(solve(drawn)["train_error"])
-        rows.append(
-            [
-                f"{name}: training error, separable draws",
-                f"{ratio:.2f}",
-                f"{theory:.5g}",
-                f"{np.mean(share):.3g}",
-                "",
-                "",
-            ]
-        )
+        share = np.mean(kept_replicas(_separable, drawn, dim, draws, path)["separable"])
+        other.plot(ratio, share, "ko", ms=4)
+        case = f"{name}: training error, separable draws"
+        rows.append([case, f"{ratio:.2f}", f"{theory:.5g}", f"{share:.3g}", "", ""])
     other.set(ylim=(-0.03, 1.03), ylabel="share of separable draws (points)")
     other.grid(False)
     place.set(xlabel="n/d, training samples per input dimension", ylabel="training error", title=name)
     return rows
+
+
+def _theory(model: GaussianMixture, ratios: Sequence[float] | np.ndarray, quantity: str) -> list[float]:
+    """One by one: points settle at very different speeds, and a batch of them takes longer."""
+    models = [dataclasses.replace(model, samples_per_dim=ratio) for ratio in ratios]
+    return [float(solve(one)[quantity]) for one in models]
 
 
 def _separable(model: GaussianMixture, dim: int, replica: int) -> dict[str, np.ndarray]:
@@ -113,22 +111,17 @@ def _digits(place: Axes, scale: Scale) -> list[list[str]]:
     inputs, labels = _whitened()
     half, dim = len(labels) // 2, inputs.shape[1]
     mixture = GaussianMixture.of_data(inputs[half:], labels[half:], _PENALTY, intercept=True)
-    models = [dataclasses.replace(mixture, samples_per_dim=ratio) for ratio in _RATIOS]
-    solutions = [solve(model) for model in models]
     rows = []
+    trained = [
+        [_trained(inputs, labels, half, round(ratio * dim), seed) for seed in range(scale.replicas)]
+        for ratio in _TRAINED
+    ]
     for quantity, colour in zip(("test_loss", "train_loss"), COLOURS, strict=False):
         name = quantity.replace("_", " ")
-        place.plot(_RATIOS, [float(s[quantity]) for s in solutions], color=colour, label=name)
-        for ratio in _TRAINED:
-            theory = float(solve(dataclasses.replace(mixture, samples_per_dim=ratio))[quantity])
-            values = [
-                _trained(inputs, labels, half, round(ratio * dim), seed)[quantity]
-                for seed in range(scale.replicas)
-            ]
-            mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
-            place.errorbar(ratio, mean, yerr=error, fmt="o", color=colour, capsize=2.5)
-            cells = [f"{theory:.5g}", f"{mean:.5g}", f"{error:.2g}", f"{(mean - theory) / error:+.1f}"]
-            rows.append([f"digits 3, 5, 8: {name}", f"{ratio:g}", *cells])
+        place.plot(_RATIOS, _theory(mixture, _RATIOS, quantity), color=colour, label=name)
+        for ratio, theory, draws in zip(_TRAINED, _theory(mixture, _TRAINED, quantity), trained, strict=True):
+            values = np.array([draw[quantity] for draw in draws])
+            rows.append(drawn_point(place, f"digits 3, 5, 8: {name}", ratio, theory, values, colour))
     place.set(
         xlabel="n/d",
         ylabel="cross-entropy",

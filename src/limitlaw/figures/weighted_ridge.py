@@ -8,13 +8,12 @@ import equinox as eqx
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from limitlaw._solve import solve
 from limitlaw.core.fingerprint import fingerprint
 from limitlaw.core.keys import named, replica_key
 from limitlaw.core.precision import double_precision
-from limitlaw.figures.experiments import kept_replicas
+from limitlaw.figures.experiments import drawn_point, kept_replicas
 from limitlaw.figures.noise_injection import injected
 from limitlaw.figures.panels import Scale
 from limitlaw.figures.pictures import save_picture
@@ -61,7 +60,8 @@ def _coefficients(
         found = kept_replicas(_conditional_covariance, model, dim, replicas, path)["ridge"]
         parts = zip(axes, ("on 1", "on F F'"), model.equivalent_ridge(), found.T, strict=True)
         rows += [
-            _point(place, f"{name}, {part}", s, exact, values, colour) for place, part, exact, values in parts
+            drawn_point(place, f"{name}, {part}", s, exact, values, colour)
+            for place, part, exact, values in parts
         ]
     return rows
 
@@ -81,16 +81,6 @@ def _conditional_covariance(model: Any, dim: int, replica: int) -> dict[str, np.
     on_gram = np.sum((covariance * gram)[apart]) / np.sum(gram[apart] ** 2)
     on_identity = np.trace(covariance - on_gram * gram) / dim
     return {"ridge": np.array([on_identity, on_gram])}
-
-
-def _point(
-    place: Axes, case: str, where: float, theory: float, values: np.ndarray, colour: str, mark: str = "o"
-) -> list[str]:
-    """A mean over draws with its error bar; its row of the table."""
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    place.errorbar(where, mean, yerr=error, fmt=mark, color=colour, capsize=2.5)
-    z = (mean - theory) / error
-    return [case, f"{where:g}", f"{theory:.5g}", f"{mean:.5g}", f"{error:.2g}", f"{z:+.1f}"]
 
 
 def draw_many_copies(scale: Scale, path: Path) -> Table:
@@ -128,11 +118,13 @@ def _way(axes: Any, width: float, colour: str, dim: int, replicas: int, path: Pa
     found = kept_replicas(_same_data, matrix, dim, replicas, path)
     case = f"p/d = {width:g}, test error"
     rows = [
-        _point(axes[0], case, copies, theory[copies], values, colour)
+        drawn_point(axes[0], case, copies, theory[copies], values, colour)
         for copies, values in zip(COPIES, found["errors"].T, strict=True)
     ]
     rows.append(
-        _point(axes[0], f"{case} of the weighted ridge", _END, theory[np.inf], found["limit"], colour, "D")
+        drawn_point(
+            axes[0], f"{case} of the weighted ridge", _END, theory[np.inf], found["limit"], colour, "D"
+        )
     )
     rows[-1][1] = "inf"
     axes[1].plot(COPIES, found["distances"].mean(axis=0), color=colour, lw=1.0)

@@ -46,8 +46,13 @@ class MappedRows(eqx.Module):
 
     def __call__(self, fields: Float[Array, "rows K"], onsager: Float[Array, "K K"]) -> Answer:
         """All rows, each with its own data."""
-        rows = jax.vmap(self.apply, in_axes=(0, 0, None))(fields, self.data, onsager)
-        slopes = jax.vmap(jax.jacfwd(self.apply), in_axes=(0, 0, None))(fields, self.data, onsager)
+
+        def twice(*row):
+            answer = self.apply(*row)
+            return answer, answer
+
+        sloped = jax.vmap(jax.jacfwd(twice, has_aux=True), in_axes=(0, 0, None))
+        slopes, rows = sloped(fields, self.data, onsager)
         return Answer(rows, jnp.mean(slopes, axis=0))
 
 

@@ -28,9 +28,13 @@ class Step(NamedTuple):
 
     def batch(self) -> BatchMatrix:
         """The batch; without one, any will do, since no row moves."""
+        return BatchMatrix(labelled_inputs(self.target), self.dims_per_sample)
+
+    @property
+    def dims_per_sample(self) -> Float[Array, ""]:
+        """d/n0; zero after an infinite batch, and without one."""
         taken = self.samples_per_dim > 0
-        inverse = jnp.where(taken, 1 / jnp.where(taken, self.samples_per_dim, 1.0), 0.0)
-        return BatchMatrix(labelled_inputs(self.target), inverse)
+        return jnp.where(taken, 1 / jnp.where(taken, self.samples_per_dim, 1.0), 0.0)
 
     def rows(self, batch: BatchMatrix) -> SteppedRowLaw:
         """Second moments of the rows and of their norms."""
@@ -48,7 +52,7 @@ class Step(NamedTuple):
         """What the step on label minus output does to the mean rows of the letters' groups."""
         output = self.activation.moments(jnp.asarray(0.0), jnp.asarray(1.0))
         size = jnp.where(self.samples_per_dim > 0, self.size, 0.0)
-        return own_output(output, size, self.letters, fractions, self.batch().dims_per_sample)
+        return own_output(output, size, self.letters, fractions, self.dims_per_sample)
 
     def bulk(self, fractions: Any, width_per_dim: Any, dim: Any) -> SteppedBulk:
         """The bulk; `dim` asks for the leading finite-width term."""

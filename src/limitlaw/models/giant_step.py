@@ -248,7 +248,7 @@ class GiantStep(AbstractSpikedEquivalent):
     def bulk_rows(self, dim: Any, dense: bool) -> AbstractDecoupledBulk:
         step = self._step()
         if self.bulk == "isotropic":
-            own = step.own_output(self._fractions).isotropic(step.batch().dims_per_sample)
+            own = step.own_output(self._fractions).isotropic(step.dims_per_sample)
             return dataclasses.replace(self.spiked().bulk_rows(dim, dense), own_output=own)
         return step.bulk(self._fractions, self.width_per_dim, dim)
 

@@ -68,9 +68,9 @@ def traces(at: MatrixFunctions, batch: BatchMatrix) -> tuple[Square, Square, Squ
 
 def sample_traces(at: MatrixFunctions, batch: BatchMatrix) -> tuple[Square, Square]:
     """(1/d) tr S A and (1/d) tr S^2 A, S = (1/n0) sum_mu x_mu x_mu'."""
-    kept = at.trace @ mean(at, batch, jnp.ones_like(batch.inputs.label))
-    rest = at.ratio * jnp.eye(kept.shape[0]) + mean(at, batch, jnp.ones_like(batch.inputs.label))
-    return kept @ at.shift, kept @ rest @ at.shift
+    kept = mean(at, batch, jnp.ones_like(batch.inputs.label))
+    once = at.trace @ kept
+    return once @ at.shift, once @ (at.ratio * jnp.eye(kept.shape[0]) + kept) @ at.shift
 
 
 class Forms(NamedTuple):
